@@ -1,0 +1,33 @@
+"""Errors that a user may see. Each message is one sentence: what is wrong, where, what to do.
+
+SegAssetsError
+├── InputError          wrong usage: an option, a path, an unknown shard, model or class (exit status 2)
+│   └── UnknownClassError   an id or a name that is not in a class table
+├── ImageError          one image or label file cannot be read; the shard goes on without it
+├── CheckpointError     weights are missing, damaged, or do not fit the model
+└── StoreError          a shard is missing, unfinished or damaged, or the store refuses to be written
+"""
+
+
+class SegAssetsError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+
+class InputError(SegAssetsError):
+    """Wrong usage: the caller can mend it by asking for something else."""
+
+
+class UnknownClassError(InputError):
+    """A class id or name that the class table or map does not hold."""
+
+
+class ImageError(SegAssetsError):
+    """One image or label file that cannot be read."""
+
+
+class CheckpointError(SegAssetsError):
+    """Weights that are missing, damaged, or do not fit the model."""
+
+
+class StoreError(SegAssetsError):
+    """A shard that is missing, unfinished or damaged, or a store that cannot be written."""

@@ -1,0 +1,17 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("SEG_SHARED_DIR", REPOSITORY.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Folder with golden numbers and sample data, beside the checkout; absent on a user's machine."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the project's reference data is not at {SHARED} (developers and CI have it)")
+    return SHARED
