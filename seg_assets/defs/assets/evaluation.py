@@ -1,0 +1,70 @@
+"""evaluation_metrics per shard, evaluation_report over all shards."""
+
+import dagster as dg
+
+from seg_assets.data.shards import load_shard
+from seg_assets.defs import previews
+from seg_assets.defs.metadata import failures_table, provenance_metadata, report_metadata
+from seg_assets.defs.partitions import shards
+from seg_assets.defs.resources import StoreResource
+from seg_assets.stages.evaluation import REPORT_PATH, score_merged_maps, sum_shards, write_report
+from seg_assets.stages.run import CODE_VERSIONS
+
+
+class EvaluationConfig(dg.Config):
+    """Options of the stage."""
+
+    recompute: bool = False
+
+
+@dg.asset(
+    deps=["raw_images", "merged_maps"],
+    partitions_def=shards,
+    group_name="evaluation",
+    kinds={"numpy", "parquet"},
+    owners=["team:vision"],
+    code_version=CODE_VERSIONS["evaluation_metrics"],
+)
+def evaluation_metrics(
+    context: dg.AssetExecutionContext, config: EvaluationConfig, store: StoreResource
+) -> dg.MaterializeResult:
+    """Merged maps against ground truth: one confusion matrix per image, summed for the shard.
+
+    Both sides meet in the merged classes. Images without ground truth are counted, not scored.
+    """
+    opened, name = store.open(), context.partition_key
+    shard = load_shard(opened, name)
+    report = score_merged_maps(opened, shard, recompute=config.recompute)
+    evaluation = sum_shards(opened, [name])
+    return dg.MaterializeResult(
+        metadata={
+            **report_metadata(report),
+            **provenance_metadata(opened, "evaluation_metrics", name),
+            **previews.evaluation(evaluation),
+            "errors": failures_table(opened, "evaluation_metrics", name),
+        },
+        data_version=dg.DataVersion(opened.manifest("evaluation_metrics", name).fingerprint),
+    )
+
+
+@dg.asset(
+    deps=[
+        dg.AssetDep("evaluation_metrics", partition_mapping=dg.AllPartitionMapping()),
+    ],
+    group_name="evaluation",
+    kinds={"json"},
+    owners=["team:vision"],
+    code_version=CODE_VERSIONS["evaluation_report"],
+)
+def evaluation_report(store: StoreResource) -> dg.MaterializeResult:
+    """The metrics of every finished shard added up, divided once at the end."""
+    opened = store.open()
+    names = opened.shards("evaluation_metrics")
+    evaluation = write_report(opened, names)
+    return dg.MaterializeResult(
+        metadata={
+            "shards": len(names),
+            "path": f"{opened.root}/{REPORT_PATH}",
+            **previews.evaluation(evaluation),
+        }
+    )

@@ -1,0 +1,83 @@
+"""seem_logits, seem_labels, region_labels: SEEM gives the regions their names."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from seg_assets.defs import previews
+from seg_assets.defs.metadata import failures_table, provenance_metadata, report_metadata
+from seg_assets.defs.partitions import shards
+from seg_assets.defs.resources import DevicesResource, ModelsResource, StoreResource
+from seg_assets.labels.params import LabelParams
+from seg_assets.stages.run import CODE_VERSIONS
+from seg_assets.stages.seem_labels import SEEM_ASSETS, label_with_seem
+
+DESCRIPTIONS = {
+    "seem_logits": (
+        "The exact factors of SEEM's class scores: class logits and mask logits of the queries "
+        "that matter, float16. `LogitFactors.from_row(row).scores()` rebuilds (133, H, W)."
+    ),
+    "seem_labels": "SEEM's own label per pixel, as COCO-133 and as base28 maps.",
+    "region_labels": (
+        "The class of each SAM region, with score, margin to the runner-up, the share of its "
+        "pixels where SEEM's own map agrees, and whether the fallback vote decided."
+    ),
+}
+
+
+class SeemConfig(LabelParams, dg.Config):
+    """The labeller's parameters, as the library knows them, and options of the stage."""
+
+    recompute: bool = False
+
+    def params(self) -> LabelParams:
+        """The library's parameters alone."""
+        return LabelParams(**self.model_dump(exclude={"recompute"}))
+
+
+@dg.multi_asset(
+    name="seem",
+    specs=[
+        dg.AssetSpec(
+            asset,
+            deps=["raw_images", "sam_masks"] if asset == "region_labels" else ["raw_images"],
+            description=DESCRIPTIONS[asset],
+            group_name="labels",
+            kinds={"pytorch", "parquet"},
+            owners=["team:vision"],
+            code_version=CODE_VERSIONS[asset],
+        )
+        for asset in SEEM_ASSETS
+    ],
+    partitions_def=shards,
+    pool="gpu",
+)
+def seem(
+    context: dg.AssetExecutionContext,
+    config: SeemConfig,
+    store: StoreResource,
+    models: ModelsResource,
+    devices: DevicesResource,
+) -> Iterator[dg.MaterializeResult]:
+    """One pass of SEEM per image serves all three: features once, then every region as a prompt."""
+    opened, name = store.open(), context.partition_key
+    with devices.lease() as device:
+        report = label_with_seem(
+            opened,
+            name,
+            seem=models.seem_name,
+            params=config.params(),
+            device=device,
+            recompute=config.recompute,
+        )
+    for asset in SEEM_ASSETS:
+        yield dg.MaterializeResult(
+            asset_key=asset,
+            metadata={
+                **report_metadata(report, device=device),
+                **provenance_metadata(opened, asset, name),
+                **previews.seem(opened, name, asset),
+                "errors": failures_table(opened, asset, name),
+            },
+            data_version=dg.DataVersion(opened.manifest(asset, name).fingerprint),
+        )

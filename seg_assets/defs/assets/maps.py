@@ -1,0 +1,70 @@
+"""semantic_maps and merged_maps: a class for every pixel."""
+
+import dagster as dg
+
+from seg_assets.defs import previews
+from seg_assets.defs.metadata import failures_table, provenance_metadata, report_metadata
+from seg_assets.defs.partitions import shards
+from seg_assets.defs.resources import StoreResource
+from seg_assets.stages.maps import merge_maps, paint_semantic_maps
+from seg_assets.stages.run import CODE_VERSIONS, StageReport
+from seg_assets.storage.store import Store
+
+
+class SemanticMapsConfig(dg.Config):
+    """Options of the stage."""
+
+    recompute: bool = False
+
+
+class MergedMapsConfig(dg.Config):
+    """Options of the stage."""
+
+    classes: str = "merged19"
+    recompute: bool = False
+
+
+@dg.asset(
+    deps=["sam_masks", "seem_labels", "region_labels"],
+    partitions_def=shards,
+    group_name="maps",
+    kinds={"numpy", "parquet"},
+    owners=["team:vision"],
+    code_version=CODE_VERSIONS["semantic_maps"],
+)
+def semantic_maps(
+    context: dg.AssetExecutionContext, config: SemanticMapsConfig, store: StoreResource
+) -> dg.MaterializeResult:
+    """A base28 map per image: each region's class, and SEEM's own label where SAM saw nothing."""
+    opened, name = store.open(), context.partition_key
+    report = paint_semantic_maps(opened, name, recompute=config.recompute)
+    return _map_result(opened, "semantic_maps", name, report)
+
+
+@dg.asset(
+    deps=["semantic_maps"],
+    partitions_def=shards,
+    group_name="maps",
+    kinds={"numpy", "parquet"},
+    owners=["team:vision"],
+    code_version=CODE_VERSIONS["merged_maps"],
+)
+def merged_maps(
+    context: dg.AssetExecutionContext, config: MergedMapsConfig, store: StoreResource
+) -> dg.MaterializeResult:
+    """The semantic maps in coarser classes (28 to 19), by lookup."""
+    opened, name = store.open(), context.partition_key
+    report = merge_maps(opened, name, classes=config.classes, recompute=config.recompute)
+    return _map_result(opened, "merged_maps", name, report)
+
+
+def _map_result(store: Store, asset: str, shard: str, report: StageReport) -> dg.MaterializeResult:
+    return dg.MaterializeResult(
+        metadata={
+            **report_metadata(report),
+            **provenance_metadata(store, asset, shard),
+            **previews.label_maps(store, shard, asset),
+            "errors": failures_table(store, asset, shard),
+        },
+        data_version=dg.DataVersion(store.manifest(asset, shard).fingerprint),
+    )

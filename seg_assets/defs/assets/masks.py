@@ -1,0 +1,63 @@
+"""sam_masks: precise and nameless."""
+
+import dagster as dg
+
+from seg_assets.defs import previews
+from seg_assets.defs.metadata import failures_table, provenance_metadata, report_metadata
+from seg_assets.defs.partitions import shards
+from seg_assets.defs.resources import DevicesResource, ModelsResource, StoreResource
+from seg_assets.masks.params import MaskParams
+from seg_assets.stages.run import CODE_VERSIONS
+from seg_assets.stages.sam_masks import generate_sam_masks
+
+
+class SamMasksConfig(MaskParams, dg.Config):
+    """The mask generator's parameters, as the library knows them, and options of the stage."""
+
+    recompute: bool = False
+
+    def params(self) -> MaskParams:
+        """The library's parameters alone."""
+        return MaskParams(**self.model_dump(exclude={"recompute"}))
+
+
+@dg.asset(
+    deps=["raw_images"],
+    partitions_def=shards,
+    pool="gpu",
+    group_name="masks",
+    kinds={"pytorch", "parquet"},
+    owners=["team:vision"],
+    code_version=CODE_VERSIONS["sam_masks"],
+)
+def sam_masks(
+    context: dg.AssetExecutionContext,
+    config: SamMasksConfig,
+    store: StoreResource,
+    models: ModelsResource,
+    devices: DevicesResource,
+) -> dg.MaterializeResult:
+    """Everything that SAM cuts out of each image: COCO run lengths, boxes, scores.
+
+    Masks overlap and have no names. The fields are SA-1B's own.
+    """
+    opened, name = store.open(), context.partition_key
+    with devices.lease() as device:
+        report = generate_sam_masks(
+            opened,
+            name,
+            sam=models.sam_name,
+            params=config.params(),
+            device=device,
+            recompute=config.recompute,
+        )
+    return dg.MaterializeResult(
+        metadata={
+            **report_metadata(report, device=device),
+            **provenance_metadata(opened, "sam_masks", name),
+            **previews.mask_numbers(opened, name),
+            "errors": failures_table(opened, "sam_masks", name),
+            "preview": previews.sam_masks(opened, name),
+        },
+        data_version=dg.DataVersion(opened.manifest("sam_masks", name).fingerprint),
+    )

@@ -1,0 +1,108 @@
+"""Device slots: which GPU or CPU a process may use, leased through a lock of the operating system.
+
+A slot is a file. Whoever holds its lock has the device; the lock falls when the process ends, in
+whatever way it ends, so nothing has to be cleaned up after a crash.
+"""
+
+import fcntl
+import logging
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg_assets.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+DEVICES_VARIABLE = "SEG_DEVICES"
+RETRY_SECONDS = 0.2
+REPORT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One place for one process on one device, such as slot 1 of "cuda:0"."""
+
+    device: str
+    index: int
+
+    @property
+    def name(self) -> str:
+        """The slot as a file name: "cuda-0.1"."""
+        return f"{self.device.replace(':', '-')}.{self.index}"
+
+
+def parse_devices(text: str, processes_per_device: int = 1) -> list[Slot]:
+    """Read a list of devices.
+
+    Args:
+        text: "" for every CUDA device there is, else the CPU; or devices with commas between them:
+            "cuda:0,cuda:1"; "cpu"; "cpu:4" for four CPU slots.
+        processes_per_device: slots of each CUDA device.
+
+    Raises:
+        InputError: a name is neither "cpu", "cpu:N", "cuda" nor "cuda:N".
+    """
+    names = [part.strip() for part in text.split(",") if part.strip()] or _all_devices()
+    slots = []
+    for name in names:
+        match = re.fullmatch(r"(cpu|cuda)(?::(\d+))?", name)
+        if match is None:
+            raise InputError(
+                f"{name!r} in {DEVICES_VARIABLE} is no device; write cpu, cpu:4 (four slots), "
+                "or cuda:0,cuda:1"
+            )
+        kind, number = match.groups()
+        if kind == "cpu":
+            slots += [Slot("cpu", i) for i in range(int(number or 1))]
+        else:
+            device = f"cuda:{int(number or 0)}"
+            slots += [Slot(device, i) for i in range(processes_per_device)]
+    if not slots:
+        raise InputError(f"{DEVICES_VARIABLE}={text!r} gives no slot; ask for one device at least")
+    return slots
+
+
+def _all_devices() -> list[str]:
+    import torch  # noqa: PLC0415  # only where devices are really looked for
+
+    return [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu"]
+
+
+def default_lock_dir() -> Path:
+    """Folder of the lock files: one per user and machine, so that all runs share it."""
+    return Path(tempfile.gettempdir()) / f"seg_assets-{os.getuid()}" / "slots"
+
+
+@contextmanager
+def lease(slots: Sequence[Slot], lock_dir: Path | None = None) -> Iterator[Slot]:
+    """Wait for a free slot and hold it for as long as the block lasts."""
+    folder = lock_dir or default_lock_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting_since = reported = time.monotonic()
+    while True:
+        for slot in slots:
+            handle = os.open(folder / slot.name, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                continue
+            try:
+                logger.info("leased slot %s", slot.name)
+                yield slot
+            finally:
+                os.close(handle)  # closing frees the lock
+            return
+        now = time.monotonic()
+        if now - reported > REPORT_SECONDS:
+            reported = now
+            logger.info(
+                "all %d slots are taken, waiting for %.0f s", len(slots), now - waiting_since
+            )
+        time.sleep(RETRY_SECONDS)

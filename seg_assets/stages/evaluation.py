@@ -1,0 +1,144 @@
+"""evaluation_metrics: merged maps against ground truth; evaluation_report: all shards together."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seg_assets.classes.mapping import load_class_map
+from seg_assets.classes.table import load_class_table
+from seg_assets.data.label_maps import label_table, read_label_map
+from seg_assets.data.shards import Shard
+from seg_assets.metrics.confusion import ConfusionMatrix, compare
+from seg_assets.metrics.semantic import SemanticScores, semantic_scores
+from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, upstream
+from seg_assets.storage.png import decode_label_map
+from seg_assets.storage.store import Store
+
+REPORT_PATH = "evaluation_report/report.json"
+
+
+def score_merged_maps(
+    store: Store,
+    shard: Shard,
+    *,
+    recompute: bool = False,
+) -> StageReport:
+    """Write a confusion matrix per image that has ground truth.
+
+    The ground truth is brought into the prediction's classes first. An image without ground truth
+    gives no row; the report counts it.
+
+    Args:
+        store: where `raw_images` and `merged_maps` of the shard lie.
+        shard: the shard's definition, which says how its ground truth is written.
+        recompute: do finished images anew.
+    """
+    images = store.open_shard("raw_images", shard.name)
+    merged_maps = store.open_shard("merged_maps", shard.name)
+    prediction_classes = store.manifest("merged_maps", shard.name).provenance["classes"]
+
+    def prepare(watch: Stopwatch):
+        label_format = shard.label_format
+        truth_map = (
+            load_class_map(label_table(label_format), prediction_classes) if label_format else None
+        )
+        prediction_map = load_class_map(prediction_classes, prediction_classes)
+
+        def score(image_id: str) -> RowsOfImage:
+            label_uri = images.rows(image_id)[0]["label_uri"]
+            if label_format is None or truth_map is None or label_uri is None:
+                return {"evaluation_metrics": []}
+            with watch.time("read"):
+                prediction = decode_label_map(merged_maps.rows(image_id)[0]["label_map"]["bytes"])
+                truth = read_label_map(label_uri, label_format)
+            with watch.time("compare"):
+                confusion = compare(
+                    prediction, truth, prediction_map=prediction_map, truth_map=truth_map
+                )
+            counted = int(confusion.counts.sum())
+            row = {
+                "image_id": image_id,
+                "table": prediction_classes,
+                "pixels": int(truth.size),
+                "ignored": int(truth.size) - counted,
+                "confusion": confusion.to_list(),
+            }
+            return {"evaluation_metrics": [row]}
+
+        return score
+
+    return run_stage(
+        store,
+        shard.name,
+        ["evaluation_metrics"],
+        merged_maps.image_ids,
+        {
+            "table": prediction_classes,
+            "label_format": shard.label_format,
+            "upstream": upstream(store, shard.name, "raw_images", "merged_maps"),
+        },
+        prepare,
+        recompute=recompute,
+    )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Sums over images, shards or machines; `scores` divides once at the end.
+
+    Attributes:
+        confusion: summed over all images with ground truth; None when there is none.
+        images: images with ground truth.
+        without_truth: labelled images without ground truth.
+        failed: images that could not be scored.
+    """
+
+    confusion: ConfusionMatrix | None
+    images: int
+    without_truth: int
+    failed: int
+
+    def scores(self) -> SemanticScores | None:
+        """The metrics of the sums, or None without any ground truth."""
+        return semantic_scores(self.confusion) if self.confusion is not None else None
+
+
+def sum_shards(store: Store, shards: Sequence[str]) -> Evaluation:
+    """Add up `evaluation_metrics` of the given shards."""
+    confusion: ConfusionMatrix | None = None
+    scored = labelled = failed = 0
+    for shard in shards:
+        reader = store.open_shard("evaluation_metrics", shard)
+        labelled += len(reader.image_ids)
+        failed += len(reader.failed)
+        for image_id in reader.image_ids:
+            for row in reader.rows(image_id):
+                part = ConfusionMatrix.from_list(load_class_table(row["table"]), row["confusion"])
+                confusion = part if confusion is None else confusion + part
+                scored += 1
+    return Evaluation(confusion, scored, labelled - scored, failed)
+
+
+def write_report(store: Store, shards: Sequence[str]) -> Evaluation:
+    """Add up all shards and write the result as JSON, per class and in total."""
+    evaluation = sum_shards(store, shards)
+    scores = evaluation.scores()
+    report = {
+        "shards": list(shards),
+        "images": evaluation.images,
+        "images_without_truth": evaluation.without_truth,
+        "images_failed": evaluation.failed,
+        "scores": scores.to_json() if scores is not None else None,
+        "classes": scores.rows() if scores is not None else [],
+    }
+    text = json.dumps(report, indent=2, default=_plain)
+    store.write_bytes(REPORT_PATH, text.encode())
+    return evaluation
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

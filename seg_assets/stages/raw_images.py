@@ -1,0 +1,54 @@
+"""raw_images: which images a shard holds, each opened once to see that it can be read."""
+
+import hashlib
+
+from seg_assets.data.images import decode_image, read_bytes
+from seg_assets.data.shards import Shard
+from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage
+from seg_assets.storage.store import Store
+
+
+def record_raw_images(store: Store, shard: Shard, *, recompute: bool = False) -> StageReport:
+    """Write one row per readable image of the shard: where it lies, its size, format and hash.
+
+    Width and height are those of the upright picture, after EXIF rotation. Pixels stay where they
+    are; later stages read them again by the same reference.
+    """
+    references = {reference.image_id: reference for reference in shard.images}
+
+    def prepare(watch: Stopwatch):
+        def record(image_id: str) -> RowsOfImage:
+            reference = references[image_id]
+            with watch.time("read"):
+                data = read_bytes(reference.uri, reference.offset, reference.size)
+            with watch.time("decode"):
+                decoded = decode_image(data, reference.uri)
+            height, width = decoded.pixels.shape[:2]
+            row = {
+                "image_id": image_id,
+                "uri": reference.uri,
+                "offset": reference.offset,
+                "size": reference.size,
+                "label_uri": reference.label_uri,
+                "width": width,
+                "height": height,
+                "format": decoded.format,
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
+            return {"raw_images": [row]}
+
+        return record
+
+    provenance = {
+        "images": [[r.image_id, r.uri, r.offset, r.size, r.label_uri] for r in shard.images]
+    }
+    digest = hashlib.sha256(repr(provenance).encode()).hexdigest()
+    return run_stage(
+        store,
+        shard.name,
+        ["raw_images"],
+        [reference.image_id for reference in shard.images],
+        {"shard_sha256": digest, "label_format": shard.label_format},
+        prepare,
+        recompute=recompute,
+    )
