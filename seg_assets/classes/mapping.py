@@ -1,0 +1,235 @@
+"""Class maps: which class of one table becomes which class of another."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from seg_assets.classes.table import (
+    IGNORE_ID,
+    IGNORE_NAME,
+    ClassTable,
+    SemanticClass,
+    load_class_table,
+)
+from seg_assets.classes.toml_file import read_toml_file
+from seg_assets.errors import InputError, UnknownClassError
+
+MAPS_FOLDER = Path(__file__).parent / "maps"
+
+# Two tables without a map of their own meet through this one.
+BRIDGE = "base28"
+
+PAVEMENT_TO_SIDEWALK = "pavement_to_sidewalk"
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMap:
+    """Turns label maps of ``source`` into label maps of ``target`` by one table lookup.
+
+    Attributes:
+        source: The table of the maps that go in.
+        target: The table of the maps that come out.
+        lut: (256,) uint8, read-only: the target id for each source id. Source classes without a
+            counterpart, and 255, give 255.
+    """
+
+    source: ClassTable
+    target: ClassTable
+    lut: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check the lookup table and take a read-only copy of it."""
+        if self.lut.shape != (256,) or self.lut.dtype != np.uint8:
+            raise InputError(
+                f"the lookup table from {self.source.name!r} to {self.target.name!r} has shape "
+                f"{self.lut.shape} and type {self.lut.dtype}; give 256 values of uint8"
+            )
+        if not (self.lut[len(self.source) :] == IGNORE_ID).all():
+            raise InputError(
+                f"the lookup table from {self.source.name!r} to {self.target.name!r} must send "
+                f"the ids from {len(self.source)} on to {IGNORE_ID}"
+            )
+        self.target.check(self.lut[None], f"the lookup table from {self.source.name!r}")
+        lut = self.lut.copy()
+        lut.flags.writeable = False
+        object.__setattr__(self, "lut", lut)
+
+    @classmethod
+    def identity(cls, table: ClassTable) -> "ClassMap":
+        """Return the map that changes nothing."""
+        return cls.from_names(table, table, {name: name for name in table.names})
+
+    @classmethod
+    def from_names(
+        cls, source: ClassTable, target: ClassTable, pairs: Mapping[str, str]
+    ) -> "ClassMap":
+        """Build a map from source name -> target name; source classes not named give 255.
+
+        Raises:
+            UnknownClassError: A name that is not in its table.
+        """
+        lut = np.full(256, IGNORE_ID, np.uint8)
+        for source_name, target_name in pairs.items():
+            lut[source.id_of(source_name)] = target.id_of(target_name)
+        return cls(source, target, lut)
+
+    def apply(self, label_map: np.ndarray, where: str = "") -> np.ndarray:
+        """Translate a label map.
+
+        Args:
+            label_map: (H, W) integers, ids of ``source``, 255 where there is no label.
+            where: What the map is (a file, an image id), for the error message.
+
+        Returns:
+            (H, W) uint8, ids of ``target``, 255 where there is no label or no counterpart.
+
+        Raises:
+            InputError: Not a 2-D array of integers.
+            UnknownClassError: Ids that are not in ``source``; the message names them.
+        """
+        self.source.check(label_map, where)
+        return self.lut[label_map]
+
+    def then(self, other: "ClassMap") -> "ClassMap":
+        """Return the map that does this one first and ``other`` after it.
+
+        Raises:
+            InputError: ``other`` does not start from the table in which this map ends.
+        """
+        if self.target != other.source:
+            raise InputError(
+                f"a class map to {self.target.name!r} cannot be followed by one from "
+                f"{other.source.name!r}; join maps that share the table between them"
+            )
+        return ClassMap(self.source, other.target, other.lut[self.lut])
+
+    def unreachable(self) -> tuple[SemanticClass, ...]:
+        """Return the target classes that no source class becomes."""
+        reached = set(self.lut.tolist())
+        return tuple(item for item in self.target.classes if item.id not in reached)
+
+    def dropped(self) -> tuple[SemanticClass, ...]:
+        """Return the source classes without a counterpart, which become 255."""
+        return tuple(item for item in self.source.classes if self.lut[item.id] == IGNORE_ID)
+
+
+class _MapFile(BaseModel):
+    """A map's TOML file: for each target class the source classes that become it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    target: str
+    unlisted: str | None = None
+    classes: dict[str, list[str]]
+    options: dict[str, dict[str, list[str]]] = {}
+
+
+def load_class_map(
+    source: str | Path, target: str | Path, *, pavement_to_sidewalk: bool = False
+) -> ClassMap:
+    """Load the map between two tables: a bundled one, or two joined in base28.
+
+    Args:
+        source: Name (or .toml path) of the table of the maps that go in.
+        target: Name (or .toml path) of the table of the maps that come out. The same table twice
+            gives the identity.
+        pavement_to_sidewalk: Send COCO's pavement to base28's sidewalk, which no COCO class
+            reaches otherwise, instead of to road. Changes nothing for maps from other tables,
+            whose sidewalks are sidewalks already.
+
+    Returns:
+        The map.
+
+    Raises:
+        InputError: No such table, or no map between the two; ``read_class_map`` reads your own.
+    """
+    source_table, target_table = load_class_table(source), load_class_table(target)
+    if source_table == target_table:
+        return ClassMap.identity(source_table)
+    bundled = bundled_class_maps()
+    option = PAVEMENT_TO_SIDEWALK if pavement_to_sidewalk else None
+    if (source, target) in bundled:
+        return _load_bundled_map(str(source), str(target), option)
+    if {(source, BRIDGE), (BRIDGE, target)} <= set(bundled):
+        to_bridge = _load_bundled_map(str(source), BRIDGE, option)
+        return to_bridge.then(_load_bundled_map(BRIDGE, str(target), None))
+    raise InputError(
+        f"there is no class map from {source_table.name!r} to {target_table.name!r}; write one as "
+        f"docs/classes.md shows and give its .toml path"
+    )
+
+
+def bundled_class_maps() -> tuple[tuple[str, str], ...]:
+    """Return (source, target) of the map files that come with the project, sorted."""
+    stems = sorted(path.stem for path in MAPS_FOLDER.glob("*.toml"))
+    return tuple(
+        (source, target) for source, _, target in (stem.partition("_to_") for stem in stems)
+    )
+
+
+def read_class_map(path: str | Path) -> ClassMap:
+    """Read a class map of your own from a .toml file.
+
+    Args:
+        path: The file. Its ``source`` and ``target`` are table names, or .toml paths relative to
+            the file's folder.
+
+    Returns:
+        The map.
+
+    Raises:
+        InputError: A faulty file; a source class that is listed twice or not at all.
+        UnknownClassError: A name that is not in its table.
+    """
+    return _read_map_file(Path(path), None)
+
+
+@cache
+def _load_bundled_map(source: str, target: str, option: str | None) -> ClassMap:
+    return _read_map_file(MAPS_FOLDER / f"{source}_to_{target}.toml", option)
+
+
+def _read_map_file(path: Path, option: str | None) -> ClassMap:
+    content = read_toml_file(path, _MapFile)
+    source = load_class_table(_beside(path, content.source))
+    target = load_class_table(_beside(path, content.target))
+    try:
+        pairs = _invert(content.classes.items())
+        pairs |= _invert(content.options.get(option, {}).items() if option else ())
+        for name in pairs:
+            source.id_of(name)
+        missing = [name for name in source.names if name not in pairs]
+        if missing and content.unlisted is None:
+            raise InputError(
+                f"{len(missing)} classes of {source.name!r} are not listed, {missing[0]!r} first; "
+                f"list each under the class it becomes or under {IGNORE_NAME!r}, "
+                f"or set unlisted = {IGNORE_NAME!r}"
+            )
+        pairs |= {name: content.unlisted or IGNORE_NAME for name in missing}
+        kept = {name: becomes for name, becomes in pairs.items() if becomes != IGNORE_NAME}
+        return ClassMap.from_names(source, target, kept)
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _invert(lists: Iterable[tuple[str, list[str]]]) -> dict[str, str]:
+    """Turn target -> list of sources into source -> target; a source may appear once."""
+    pairs: dict[str, str] = {}
+    for target_name, source_names in lists:
+        for name in source_names:
+            if name in pairs:
+                raise InputError(
+                    f"class {name!r} is listed under {pairs[name]!r} and under {target_name!r}; "
+                    f"list it once"
+                )
+            pairs[name] = target_name
+    return pairs
+
+
+def _beside(path: Path, table: str) -> str | Path:
+    return path.parent / table if table.endswith(".toml") else table
