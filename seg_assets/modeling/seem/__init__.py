@@ -1,0 +1,1 @@
+"""SEEM: one image pass, then any number of mask, text and reference-image prompts."""
