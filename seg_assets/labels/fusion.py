@@ -1,0 +1,233 @@
+"""From what SEEM answers about each region to one label per pixel.
+
+The rule, in the order of this file: a region takes the class that SEEM gives to its prompt; where that is
+"others", the class that SEEM's own map gives to most of its pixels; pixels in no region keep SEEM's label.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seg_assets.classes.mapping import ClassMap
+from seg_assets.errors import InputError
+from seg_assets.masks.region_map import RegionMap
+
+OTHERS = 133  # SEEM's last text, "background": none of the 133 COCO classes
+NO_LABEL = 255
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A class that SEEM holds possible for a region; 133 = others."""
+
+    coco133_id: int
+    score: float
+
+
+@dataclass(frozen=True)
+class RegionAnswer:
+    """What SEEM says about one prompt: its classes by falling probability, and how sure it is.
+
+    Attributes:
+        proposals: the most probable classes, best first.
+        margin: probability of the best minus that of the second best.
+    """
+
+    proposals: tuple[Proposal, ...]
+    margin: float
+
+
+# A prompt that cannot be asked (it is empty) is answered as "others".
+NO_ANSWER = RegionAnswer((Proposal(OTHERS, 0.0),), 0.0)
+
+
+@dataclass(frozen=True)
+class RegionLabel:
+    """The label of one region and why it got it: one row of the `region_labels` table.
+
+    Attributes:
+        region_id: id in the region map, from 1.
+        mask_id: the mask that the region is what remains of.
+        area: pixels of the region.
+        coco133_id: SEEM's answer to the prompt; 133 = others.
+        class_id: the label, in the target table; 255 if the table has no class for it.
+        score: probability of `coco133_id`, 0 to 1.
+        margin: `score` minus the probability of the runner-up.
+        vote_share: share of the region's pixels to which SEEM's own map gives `class_id`.
+        fallback: the label comes from the vote of SEEM's own map, not from the prompt.
+        proposals: the most probable answers, best first.
+    """
+
+    region_id: int
+    mask_id: int
+    area: int
+    coco133_id: int
+    class_id: int
+    score: float
+    margin: float
+    vote_share: float
+    fallback: bool
+    proposals: tuple[Proposal, ...]
+
+    def to_row(self, image_id: str) -> dict[str, Any]:
+        """One row of the `region_labels` table."""
+        row = {"image_id": image_id, **vars(self)}
+        row["proposals"] = [vars(proposal).copy() for proposal in self.proposals]
+        return row
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "RegionLabel":
+        """Read a row of the `region_labels` table back."""
+        fields = {name: row[name] for name in cls.__dataclass_fields__}
+        fields["proposals"] = tuple(Proposal(**proposal) for proposal in row["proposals"])
+        return cls(**fields)
+
+
+def answers_of(class_logits: np.ndarray, top_k: int) -> list[RegionAnswer]:
+    """Turn the class logits of the matched queries into answers.
+
+    Args:
+        class_logits: (n, 134) float, one row per prompt.
+        top_k: proposals to keep.
+    """
+    logits = class_logits.astype(np.float64)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    # By the logits, not the probabilities, which may round to ties; equal ones by ascending id.
+    order = np.argsort(-logits, axis=1, kind="stable")
+    answers = []
+    for row, best in zip(probabilities, order, strict=True):
+        proposals = tuple(Proposal(int(i), float(row[i])) for i in best[:top_k])
+        answers.append(RegionAnswer(proposals, float(row[best[0]] - row[best[1]])))
+    return answers
+
+
+def fuse_answers(
+    region_map: RegionMap,
+    answers: Mapping[int, RegionAnswer],
+    seem_map: np.ndarray,
+    class_map: ClassMap,
+    region_scores: Callable[[int], np.ndarray],
+) -> list[RegionLabel]:
+    """Give every region its label, by ascending region id.
+
+    Args:
+        region_map: regions of an image of H x W pixels.
+        answers: SEEM's answer per region id; a region without one counts as answered "others".
+        seem_map: (H, W) uint8, SEEM's own label per pixel in the target table.
+        class_map: coco133 to the target table.
+        region_scores: for a region id, the sum of SEEM's scores over its pixels, (133,). Only asked for
+            when a vote is tied.
+
+    Raises:
+        InputError: the maps differ in size.
+    """
+    votes = count_votes(region_map.ids, seem_map)
+    labels = []
+    for region_id in np.flatnonzero(votes.sum(axis=1)).tolist():
+        if region_id == 0:
+            continue
+        counts = votes[region_id]
+        area = int(counts.sum())
+        answer = answers.get(region_id, NO_ANSWER)
+        best = answer.proposals[0]
+        class_id = NO_LABEL if best.coco133_id == OTHERS else int(class_map.lut[best.coco133_id])
+        fallback = class_id == NO_LABEL
+        if fallback:
+            class_id = win_vote(counts, lambda i=region_id: group_sums(region_scores(i), class_map))
+        labels.append(
+            RegionLabel(
+                region_id=region_id,
+                mask_id=int(region_map.mask_ids[region_id - 1]),
+                area=area,
+                coco133_id=best.coco133_id,
+                class_id=class_id,
+                score=best.score,
+                margin=answer.margin,
+                vote_share=float(counts[class_id] / area),
+                fallback=fallback,
+                proposals=answer.proposals,
+            )
+        )
+    return labels
+
+
+def count_votes(ids: np.ndarray, label_map: np.ndarray) -> np.ndarray:
+    """How many pixels of each region have each label: (largest region id + 1, 256) int64.
+
+    Args:
+        ids: (H, W) integer region ids.
+        label_map: (H, W) uint8.
+
+    Raises:
+        InputError: the maps differ in size.
+    """
+    if ids.shape != label_map.shape:
+        raise InputError(
+            f"the region map is {ids.shape} and the label map {label_map.shape} pixels: pass the maps of "
+            "one image"
+        )
+    rows = int(ids.max(initial=0)) + 1
+    pairs = ids.astype(np.int64).ravel() * 256 + label_map.ravel()
+    return np.bincount(pairs, minlength=rows * 256).reshape(rows, 256)
+
+
+def win_vote(counts: np.ndarray, scores: Callable[[], np.ndarray]) -> int:
+    """The label of most pixels; on a tie the one with the higher score, then the lowest id.
+
+    Pixels without label (255) vote only if there are no others.
+
+    Args:
+        counts: (256,) pixels per label, not all 0.
+        scores: gives a score per label, (256,); called on ties only.
+    """
+    voting = counts[:NO_LABEL]
+    winners = np.flatnonzero(voting == voting.max())
+    if voting.max() == 0:
+        return NO_LABEL
+    if len(winners) == 1:
+        return int(winners[0])
+    return int(winners[scores()[winners].argmax()])
+
+
+def group_sums(scores: np.ndarray, class_map: ClassMap) -> np.ndarray:
+    """Add up the scores of the source classes that share a target class: (256,) float64.
+
+    Args:
+        scores: (source classes,) float.
+        class_map: source to target table.
+    """
+    return np.bincount(class_map.lut[: len(scores)], weights=scores, minlength=256)
+
+
+def paint_labels(
+    region_map: RegionMap, labels: Sequence[RegionLabel], seem_map: np.ndarray
+) -> np.ndarray:
+    """Write each region's label into its pixels; pixels in no region keep SEEM's label.
+
+    Args:
+        region_map: regions of an image of H x W pixels.
+        labels: one label for each of its regions.
+        seem_map: (H, W) uint8, SEEM's own label per pixel.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        InputError: the maps differ in size, or labels and regions do not belong together.
+    """
+    ids = region_map.ids
+    sizes = count_votes(ids, np.zeros_like(seem_map))[:, 0]
+    regions = set((np.flatnonzero(sizes[1:]) + 1).tolist())
+    strangers = sorted(regions ^ {label.region_id for label in labels})
+    if strangers:
+        raise InputError(
+            f"the region map and the region labels do not belong together: region ids {strangers[:10]} "
+            "occur in one of them only; label the image again"
+        )
+    table = np.zeros(len(sizes), np.uint8)
+    for label in labels:
+        table[label.region_id] = label.class_id
+    return np.where(ids == 0, seem_map, table[ids])

@@ -1,0 +1,95 @@
+"""Parameters of the labelling stage; importing this module costs nothing heavy."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class LabelParams(BaseModel):
+    """How SEEM reads an image and names its regions.
+
+    The defaults are those of the SAM + SEEM pipeline that this stage re-implements: native resolution,
+    11 x 11 erosion, at most 512 points per prompt. The prompt points are an even subset, so the same
+    image gives the same labels in every run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    short_side: int | None = Field(
+        None,
+        ge=32,
+        description="Resize the image for SEEM so that its shorter side has this many pixels (512 in "
+        "SEEM's own demo); empty = native resolution. Label maps keep the image's size.",
+    )
+    max_side: int | None = Field(
+        None,
+        ge=32,
+        description="The longer side never exceeds this many pixels on its way into SEEM; empty = no "
+        "limit. Memory grows with the pixels, so set it when photos are large.",
+    )
+    points: Literal["even", "random"] = Field(
+        "even",
+        description="Which pixels of a prompt SEEM looks at when there are more than it takes: evenly "
+        "spaced ones, or a seeded random draw.",
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of the random points.")
+    prompts_per_batch: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        description="Regions decoded together; memory on the device grows with it, labels do not "
+        "depend on it.",
+    )
+    top_k: int = Field(
+        3, ge=1, le=134, description="Class proposals kept per region, most probable first."
+    )
+    pavement_to_sidewalk: bool = Field(
+        False,
+        description="Send COCO's pavement to sidewalk; the reference table sends it to road and "
+        "leaves sidewalk without a source.",
+    )
+    erosion_size: int = Field(
+        11,
+        ge=1,
+        le=101,
+        description="Diameter in pixels of the ellipse that erodes a region before it becomes a "
+        "prompt; odd.",
+    )
+    gentle_erosion_size: int = Field(
+        3,
+        ge=1,
+        le=101,
+        description="Diameter of the ellipse used instead when the first one leaves too little; odd.",
+    )
+    erosion_keep: float = Field(
+        0.3,
+        ge=0.0,
+        le=1.0,
+        description="The smallest share of a region that the first erosion may leave; below it the "
+        "gentle erosion is used.",
+    )
+    score_tolerance: float = Field(
+        1e-3,
+        ge=0.0,
+        le=0.1,
+        description="Queries that found nothing are not stored, as long as no class score at any pixel "
+        "loses more than this in total; 0 stores all queries.",
+    )
+
+    @model_validator(mode="after")
+    def _check_ellipses(self) -> "LabelParams":
+        if self.erosion_size % 2 == 0 or self.gentle_erosion_size % 2 == 0:
+            raise ValueError("erosion_size and gentle_erosion_size must be odd")
+        if self.gentle_erosion_size > self.erosion_size:
+            raise ValueError("gentle_erosion_size must not exceed erosion_size")
+        return self
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """The (height, width) in which SEEM reads an image of `height` x `width` pixels."""
+        short, long = min(height, width), max(height, width)
+        new_short, new_long = short, long
+        if self.short_side is not None:
+            new_short, new_long = self.short_side, long * self.short_side // short
+        if self.max_side is not None and new_long > self.max_side:
+            new_short, new_long = max(short * self.max_side // long, 1), self.max_side
+        return (new_short, new_long) if height <= width else (new_long, new_short)

@@ -1,0 +1,192 @@
+"""SEEM as labeller: reads an image once, then names any number of its regions."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from seg_assets.classes.mapping import load_class_map
+from seg_assets.errors import InputError
+from seg_assets.labels.fusion import RegionAnswer, RegionLabel, answers_of, fuse_answers
+from seg_assets.labels.logit_factors import LogitFactors
+from seg_assets.labels.params import LabelParams
+from seg_assets.labels.prompts import RegionPrompt, region_boxes, region_prompts, scale_prompt
+from seg_assets.masks.region_map import RegionMap
+from seg_assets.modeling.seem.decoder import ImageFeatures
+from seg_assets.modeling.seem.model import Seem
+from seg_assets.modeling.seem.postprocess import match_region
+from seg_assets.modeling.seem.prompts import SLOTS, Points, even_subset, pad_points, random_subset
+
+# Prompts times queries times pixels of the finest attention map: what a batch needs on the device is a
+# few floats for each, some hundred MB.
+BATCH_ELEMENTS = 2**25
+
+
+@dataclass(frozen=True, eq=False)
+class SeemImage:
+    """What SEEM knows about an image before it is asked about regions.
+
+    Attributes:
+        features: on the model's device; serve all prompts.
+        factors: the class scores as stored.
+        coco_map: (H, W) uint8, the COCO class (0..132) of the highest score.
+        label_map: (H, W) uint8, `coco_map` in base28.
+    """
+
+    features: ImageFeatures
+    factors: LogitFactors
+    coco_map: np.ndarray
+    label_map: np.ndarray
+
+
+class SeemLabeler:
+    """Names the regions of images with a SEEM model; the same input gives the same labels."""
+
+    def __init__(
+        self,
+        model: Seem,
+        text_table: Tensor,
+        params: LabelParams | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        """Take a loaded model into use.
+
+        Args:
+            model: a SEEM model in evaluation mode.
+            text_table: (134, C) unit vectors of the 133 COCO-panoptic names and "background".
+            params: how images are read and regions named.
+            device: where the model runs.
+        """
+        self.params = params or LabelParams()
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+        self.text_table = text_table.to(self.device)
+        self.class_map = load_class_map(
+            "coco133", "base28", pavement_to_sidewalk=self.params.pavement_to_sidewalk
+        )
+        self._choose = (
+            random_subset(self.params.seed) if self.params.points == "random" else even_subset
+        )
+
+    @torch.inference_mode()
+    def read(self, image: np.ndarray) -> SeemImage:
+        """Run the backbone and one decoding without prompts.
+
+        The maps are computed from the factors as they are stored, in float16, so that everything
+        downstream can be rebuilt from disk without a difference.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Raises:
+            InputError: the image has another shape or type.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+            raise InputError(
+                f"an image of shape {image.shape} and type {image.dtype} cannot be labelled: pass "
+                "(H, W, 3) uint8 RGB"
+            )
+        height, width = image.shape[:2]
+        input_size = self.params.input_size(height, width)
+        pixels = torch.tensor(resize_image(image, input_size), device=self.device)
+        features = self.model.encode_image(pixels.permute(2, 0, 1))
+        prediction = self.model.decode(features, self.text_table)
+        factors = LogitFactors.of(
+            prediction.logits[0].float().cpu().numpy(),
+            features.masks(prediction.mask_embeddings)[0].float().cpu().numpy(),
+            padded_size=features.padded_size,
+            input_size=input_size,
+            output_size=(height, width),
+            tolerance=self.params.score_tolerance,
+        )
+        coco_map = factors.argmax()
+        return SeemImage(features, factors, coco_map, self.class_map.apply(coco_map))
+
+    def label_regions(self, seem_image: SeemImage, region_map: RegionMap) -> list[RegionLabel]:
+        """Name all regions of an image, by ascending region id; no regions give no labels.
+
+        Args:
+            seem_image: the image, as `read` gave it.
+            region_map: its regions, at the image's size.
+
+        Raises:
+            InputError: the region map has another size than the image.
+        """
+        ids, factors = region_map.ids, seem_image.factors
+        if ids.shape != factors.output_size:
+            raise InputError(
+                f"the region map is {ids.shape} and the image {factors.output_size} pixels: pass the "
+                "region map of this image"
+            )
+        prompts = (
+            scale_prompt(prompt, factors.output_size, factors.input_size)
+            for prompt in region_prompts(ids, region_boxes(ids), self.params)
+        )
+        answers: dict[int, RegionAnswer] = {}
+        for batch in batches(prompts, self._batch_size(seem_image.features)):
+            answers |= self.ask(seem_image.features, batch)
+        return fuse_answers(
+            region_map,
+            answers,
+            seem_image.label_map,
+            self.class_map,
+            lambda region_id: factors.region_scores(ids == region_id),
+        )
+
+    @torch.inference_mode()
+    def ask(
+        self, features: ImageFeatures, prompts: list[RegionPrompt]
+    ) -> dict[int, RegionAnswer]:
+        """Decode prompts together: the class of each is that of the query most like its pixels.
+
+        Args:
+            features: of one image.
+            prompts: not empty, in pixels of the model's input.
+
+        Returns:
+            An answer per region id.
+        """
+        region = self.model.predictor.region_prompt(features, self._points(features, prompts))
+        prediction = self.model.decode(features, self.text_table, regions=[region])
+        _, best, _ = match_region(prediction, region.query)
+        matched = prediction.logits[torch.arange(len(best), device=best.device), best]
+        answers = answers_of(matched.float().cpu().numpy(), self.params.top_k)
+        return {prompt.region_id: answer for prompt, answer in zip(prompts, answers, strict=True)}
+
+    def _points(self, features: ImageFeatures, prompts: list[RegionPrompt]) -> dict[str, Points]:
+        """Per slot the chosen points of each prompt: column and row over the padded size."""
+        height, width = features.padded_size
+        limit = self.model.cfg.max_points
+        points = {}
+        for slot in SLOTS:
+            lists = []
+            for prompt in prompts:
+                chosen = self._choose(len(prompt.rows), limit, slot).numpy()
+                positions = np.stack([prompt.columns[chosen], prompt.rows[chosen]], axis=1)
+                lists.append(torch.from_numpy(positions).float() / torch.tensor([width, height]))
+            padded = pad_points(lists)
+            points[slot] = Points(padded.xy.to(self.device), padded.valid.to(self.device))
+        return points
+
+    def _batch_size(self, features: ImageFeatures) -> int:
+        finest = max(height * width for height, width in features.sizes)
+        fitting = BATCH_ELEMENTS // (finest * self.model.cfg.queries)
+        return max(1, min(self.params.prompts_per_batch, fitting))
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize (H, W, 3) uint8 to (height, width), bicubic with antialiasing, as SEEM's demo does."""
+    if image.shape[:2] == size:
+        return image
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))
+
+
+def batches(prompts: Iterable[RegionPrompt], size: int) -> Iterator[list[RegionPrompt]]:
+    """Cut a stream into lists of `size`; the last one may be shorter."""
+    stream = iter(prompts)
+    while batch := list(islice(stream, size)):
+        yield batch

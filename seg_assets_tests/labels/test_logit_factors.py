@@ -1,0 +1,186 @@
+import tracemalloc
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from seg_assets.errors import StoreError
+from seg_assets.labels.logit_factors import PIXELS_PER_BAND, LogitFactors
+from seg_assets.storage.schema import SCHEMAS
+
+HALF_ULP = 2.0**-11  # largest relative error of rounding to float16
+
+
+def random_factors(
+    queries: int = 12, *, seed: int = 0, output_size=(90, 120), input_size=None, **kwargs
+) -> LogitFactors:
+    random = np.random.default_rng(seed)
+    input_size = input_size or output_size
+    padded_size = tuple(-(-side // 32) * 32 for side in input_size)
+    return LogitFactors.of(
+        random.normal(size=(queries, 134)).astype(np.float32) * 4,
+        random.normal(size=(queries, padded_size[0] // 4, padded_size[1] // 4)).astype(np.float32) * 5,
+        padded_size=padded_size,
+        input_size=input_size,
+        output_size=output_size,
+        **kwargs,
+    )
+
+
+def dense_scores(class_logits, mask_logits, padded_size, input_size, output_size) -> np.ndarray:
+    """The definition in full size, float64, with torch's own resizing: the reference."""
+    masks = torch.as_tensor(np.asarray(mask_logits, np.float64))[None]
+    masks = F.interpolate(masks, size=padded_size, mode="bilinear", align_corners=False)
+    masks = masks[..., : input_size[0], : input_size[1]]
+    masks = F.interpolate(masks, size=output_size, mode="bilinear", align_corners=False)[0]
+    classes = torch.as_tensor(np.asarray(class_logits, np.float64)).softmax(-1)[:, :-1]
+    return torch.einsum("qc,qhw->chw", classes, masks.sigmoid()).numpy()
+
+
+def sizes(factors: LogitFactors):
+    return factors.padded_size, factors.input_size, factors.output_size
+
+
+@pytest.mark.parametrize(
+    ("output_size", "input_size"),
+    [((90, 120), None), ((96, 128), None), ((181, 240), (90, 120)), ((45, 61), (90, 121)), ((1, 1), None)],
+)
+def test_scores_are_those_of_the_definition(output_size, input_size):
+    """Tolerance: float32 sums of 12 products."""
+    factors = random_factors(output_size=output_size, input_size=input_size)
+    expected = dense_scores(factors.class_logits, factors.mask_logits, *sizes(factors))
+    scores = factors.scores()
+    assert scores.dtype == np.float32
+    assert scores.shape == (133, *output_size)
+    np.testing.assert_allclose(scores, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("output_size", [(90, 120), (300, 400), (3, PIXELS_PER_BAND + 7), (1, 1)])
+def test_argmax_equals_that_of_the_scores(output_size):
+    factors = random_factors(output_size=output_size)
+    label_map = factors.argmax()
+    assert label_map.dtype == np.uint8
+    np.testing.assert_array_equal(label_map, factors.scores().argmax(axis=0))
+
+
+def test_equal_scores_go_to_the_lowest_class():
+    class_logits = np.full((1, 134), -9.0, np.float32)
+    class_logits[0, [7, 30]] = 0
+    factors = LogitFactors.of(
+        class_logits,
+        np.zeros((1, 8, 8), np.float32),
+        padded_size=(32, 32),
+        input_size=(32, 32),
+        output_size=(32, 32),
+    )
+    assert (factors.argmax() == 7).all()
+
+
+@given(st.integers(0, 2**31), st.sampled_from([0.0, 1e-4, 1e-3, 1e-2, 0.1]))
+@settings(max_examples=25, deadline=None)
+def test_dropped_queries_cost_no_score_more_than_the_tolerance(seed, tolerance):
+    random = np.random.default_rng(seed)
+    class_logits = random.normal(size=(20, 134)).astype(np.float32)
+    class_logits[:, -1] = random.uniform(0, 20, size=20)  # most queries found nothing
+    mask_logits = random.normal(size=(20, 4, 4)).astype(np.float32) * 3
+    geometry = {"padded_size": (16, 16), "input_size": (16, 16), "output_size": (16, 16)}
+    every = LogitFactors.of(class_logits, mask_logits, **geometry)
+    kept = LogitFactors.of(class_logits, mask_logits, **geometry, tolerance=tolerance)
+    assert len(every.class_logits) == 20
+    assert 1 <= len(kept.class_logits) <= 20
+    loss = every.scores().astype(np.float64) - kept.scores()
+    assert loss.min() >= -1e-6
+    if len(kept.class_logits) > 1:
+        # float16 moves the probability of "no object" itself by up to 0.3 %
+        assert loss.max() <= tolerance * 1.01 + 1e-6
+
+
+def test_a_query_that_found_nothing_is_dropped_and_one_always_stays():
+    class_logits = np.zeros((3, 134), np.float32)
+    class_logits[[0, 2], -1] = 30
+    masks = np.zeros((3, 2, 2), np.float32)
+    geometry = {"padded_size": (8, 8), "input_size": (8, 8), "output_size": (8, 8)}
+    kept = LogitFactors.of(class_logits, masks, **geometry, tolerance=1e-3)
+    assert len(kept.class_logits) == 1
+    assert kept.class_logits[0, 5] == 0
+    nothing = LogitFactors.of(class_logits[[0, 0]], masks[:2], **geometry, tolerance=0.1)
+    assert len(nothing.class_logits) == 1
+
+
+@given(st.integers(0, 2**31), st.floats(0.1, 30), st.floats(0.1, 30))
+@settings(max_examples=25, deadline=None)
+def test_float16_costs_no_more_than_stated(seed, class_scale, mask_scale):
+    """The bound of docs/labelling.md, first order, with a tenth to spare for the second."""
+    random = np.random.default_rng(seed)
+    class_logits = (random.normal(size=(9, 134)) * class_scale).astype(np.float32)
+    mask_logits = (random.normal(size=(9, 6, 6)) * mask_scale).astype(np.float32)
+    geometry = {"padded_size": (24, 24), "input_size": (24, 20), "output_size": (24, 20)}
+    factors = LogitFactors.of(class_logits, mask_logits, **geometry)
+    exact = dense_scores(class_logits, mask_logits, *geometry.values())
+    error = np.abs(factors.scores() - exact).max(axis=(1, 2))
+
+    shift = class_logits.max(axis=1, keepdims=True) - class_logits.astype(np.float64)
+    weights = np.exp(-shift)
+    probability = weights / weights.sum(axis=1, keepdims=True)
+    by_class = (probability * (shift + (probability * shift).sum(axis=1, keepdims=True)))[:, :-1]
+    by_mask = probability[:, :-1] * np.abs(mask_logits).max(axis=(1, 2))[:, None] / 4
+    bound = HALF_ULP * (by_class + by_mask).sum(axis=0)
+    assert (error <= 1.1 * bound + 1e-5).all()
+
+
+def test_region_scores_are_sums_over_the_region():
+    factors = random_factors(output_size=(200, 150))
+    region = np.zeros((200, 150), bool)
+    region[57:130, 20:90] = np.random.default_rng(5).random((73, 70)) < 0.5
+    expected = factors.scores()[:, region].sum(axis=1, dtype=np.float64)
+    np.testing.assert_allclose(factors.region_scores(region), expected, rtol=1e-5)
+
+
+def test_the_region_scores_of_no_pixels_are_zero():
+    factors = random_factors()
+    assert not factors.region_scores(np.zeros((90, 120), bool)).any()
+
+
+def test_rows_round_trip_through_the_stored_table():
+    factors = random_factors(output_size=(181, 240), input_size=(90, 120), tolerance=1e-3)
+    table = pa.Table.from_pylist([factors.to_row("a/b")], schema=SCHEMAS["seem_logits"])
+    (row,) = table.to_pylist()
+    assert row["image_id"] == "a/b"
+    restored = LogitFactors.from_row(row)
+    np.testing.assert_array_equal(restored.class_logits, factors.class_logits)
+    np.testing.assert_array_equal(restored.mask_logits, factors.mask_logits)
+    assert sizes(restored) == sizes(factors)
+    assert restored.scores().tobytes() == factors.scores().tobytes()
+    np.testing.assert_array_equal(restored.argmax(), factors.argmax())
+
+
+def test_a_row_with_too_few_bytes_is_refused():
+    row = random_factors().to_row("a")
+    row["mask_logits"] = row["mask_logits"][:-2]
+    with pytest.raises(StoreError, match="bytes"):
+        LogitFactors.from_row(row)
+
+
+def test_huge_logits_are_stored_as_the_largest_float16():
+    geometry = {"padded_size": (8, 8), "input_size": (8, 8), "output_size": (8, 8)}
+    class_logits = np.full((1, 134), -1e9, np.float32)
+    class_logits[0, 3] = 1e9
+    factors = LogitFactors.of(class_logits, np.full((1, 2, 2), 1e9, np.float32), **geometry)
+    scores = factors.scores()
+    assert (scores[3] == 1).all()
+    assert scores.sum() == 64
+
+
+def test_argmax_of_a_large_photo_needs_little_memory():
+    """1500 x 2250 pixels and 101 queries: the dense scores would take 1.8 GB."""
+    factors = random_factors(101, output_size=(1500, 2250))
+    assert len(factors.mask_logits) == 101
+    tracemalloc.start()
+    factors.argmax()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 * 2**20
