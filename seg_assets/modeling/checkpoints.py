@@ -7,6 +7,7 @@ its keys must be the network's keys.
 import hashlib
 import logging
 import pickle
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from seg_assets.errors import CheckpointError, InputError
 from seg_assets.modeling.manifest import ModelEntry, weights_path
-from seg_assets.modeling.weights_file import read_record, refuse_other_files, sha256_of
+from seg_assets.modeling.weights_file import check_hash, refuse_other_files
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,20 @@ Network = TypeVar("Network", bound=nn.Module)
 _ZIP = b"PK\x03\x04"
 _WRAPPERS = ("model", "state_dict")
 _NAMED_KEYS = 3
+
+# What the readers were seen to raise on files with cut or flipped bytes.
+_DAMAGE = (
+    SafetensorError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    AttributeError,
+    TypeError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,14 @@ def load_model(
     state: dict[str, Tensor] = {}
     sha256 = ""
     if from_file:
-        sha256 = _check_hash(path, entry)
+        sha256, expected = check_hash(path, entry.sha256)
+        if expected is None:
+            _log.warning(
+                "no hash of %s is published or recorded, so it is used unchecked; "
+                "`seg-assets models verify %s` records it",
+                path,
+                entry.name,
+            )
         state = _open_state(path)
     # Weights are drawn on the CPU; torch.manual_seed would reseed the accelerators as well.
     with torch.random.fork_rng(devices=[]):
@@ -118,7 +140,7 @@ def read_state(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]
     if not path.is_file():
         raise CheckpointError(f"there is no weights file at {path}")
     if sha256 is not None:
-        _compare_hash(path, sha256_of(path), sha256)
+        check_hash(path, sha256)
     return _open_state(path)
 
 
@@ -186,33 +208,6 @@ def _usable_device(device: str | torch.device) -> torch.device:
     return usable
 
 
-def _check_hash(path: Path, entry: ModelEntry) -> str:
-    """Hash the file and hold it against the published hash, or the one of the first download."""
-    found = sha256_of(path)
-    expected = entry.sha256
-    if expected is None and (record := read_record(path)) is not None:
-        expected = record.sha256
-    if expected is None:
-        _log.warning(
-            "no hash of %s is published or recorded, so it is used unchecked; "
-            "`seg-assets models verify %s` records it",
-            path,
-            entry.name,
-        )
-    else:
-        _compare_hash(path, found, expected)
-    return found
-
-
-def _compare_hash(path: Path, found: str, expected: str) -> None:
-    if found != expected.lower():
-        refuse_other_files(path)
-        raise CheckpointError(
-            f"{path} is damaged or another file: its sha256 is {found}, expected {expected}; "
-            "move it away and download it again"
-        )
-
-
 def _open_state(path: Path) -> dict[str, Tensor]:
     refuse_other_files(path)
     try:
@@ -226,9 +221,9 @@ def _open_state(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} is damaged or holds more than plain tensors, so it was not opened"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(
-            f"{path} is truncated or damaged: move it away and download it again"
+            f"{path} is truncated or damaged: get it anew with `seg-assets models download --force`"
         ) from error
     return _plain_state(content, path)
 

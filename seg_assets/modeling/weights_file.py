@@ -80,11 +80,36 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def refuse_other_files(path: Path) -> None:
-    """Refuse what servers and version control leave in the place of weights.
+def check_hash(path: Path, published: str | None) -> tuple[str, str | None]:
+    """Hash the file and hold it against the published hash, or else the recorded one.
+
+    Returns:
+        The file's SHA-256, and the one it was held against (None where nothing is known).
 
     Raises:
-        CheckpointError: The file is empty, a web page, a JSON answer or a Git LFS pointer.
+        CheckpointError: They differ, or the file cannot be read.
+    """
+    found = sha256_of(path)
+    expected = published
+    if expected is None and (record := read_record(path)) is not None:
+        expected = record.sha256
+    if expected is not None and found != expected.lower():
+        refuse_other_files(path)
+        raise CheckpointError(
+            f"{path} is damaged or another file: its sha256 is {found}, expected {expected}; "
+            "get it anew with `seg-assets models download --force`"
+        )
+    return found, expected
+
+
+def other_kind(path: Path) -> str | None:
+    """What the file is, where servers and version control left something else than weights.
+
+    Returns:
+        Half a sentence ("is a web page"), or None if it may be a weights file.
+
+    Raises:
+        CheckpointError: The file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -92,7 +117,15 @@ def refuse_other_files(path: Path) -> None:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     if not head:
-        raise CheckpointError(f"{path} is empty, not a weights file: download it again")
-    for start, what in _NOT_WEIGHTS.items():
-        if head.startswith(start):
-            raise CheckpointError(f"{path} {what}, not a weights file: download it again")
+        return "is empty"
+    return next((what for start, what in _NOT_WEIGHTS.items() if head.startswith(start)), None)
+
+
+def refuse_other_files(path: Path) -> None:
+    """Raise CheckpointError where the file is empty, a web page, JSON or a Git LFS pointer."""
+    kind = other_kind(path)
+    if kind is not None:
+        raise CheckpointError(
+            f"{path} {kind}, not a weights file: "
+            "get it anew with `seg-assets models download --force`"
+        )

@@ -1,0 +1,136 @@
+"""Get the weights of a manifest entry, and check those that are there."""
+
+import datetime
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from seg_assets.errors import CheckpointError, InputError
+from seg_assets.modeling.fetch import Fetched, Progress, fetch
+from seg_assets.modeling.manifest import ModelEntry, weights_path
+from seg_assets.modeling.weights_file import (
+    WeightsRecord,
+    check_hash,
+    read_record,
+    record_path,
+    refuse_other_files,
+    write_record,
+)
+
+_log = logging.getLogger(__name__)
+
+Verdict = Literal["published hash", "own record", "recorded now", "no weights needed"]
+"""What a file was held against. The last: seeded random weights, there is no file."""
+
+
+def download(entry: ModelEntry, *, progress: Progress | None = None, force: bool = False) -> Path:
+    """Make sure that the weights of `entry` are there and right; returns their path.
+
+    A file that is there already is checked, not downloaded again. Two processes that ask for the
+    same file wait for each other.
+
+    Args:
+        entry: Which checkpoint.
+        progress: Told about every piece that comes in.
+        force: Replace a file that is there, and its record where no hash is public.
+
+    Raises:
+        InputError: The entry has no address.
+        CheckpointError: The download failed or its bytes are wrong; one sentence says why.
+    """
+    if entry.url is None:
+        raise InputError(
+            f"{entry.name} has nothing to download: it ships with the project or is random"
+        )
+    path = weights_path(entry)
+    with _alone(path):
+        if path.is_file() and not force:
+            verify(entry)
+            return path
+        record = None if force or entry.sha256 else read_record(path)
+        fetched = fetch(
+            entry.url,
+            path,
+            sha256=record.sha256 if record else entry.sha256,
+            size=record.bytes if record else entry.bytes,
+            progress=progress,
+        )
+        if entry.sha256 is None and record is None:
+            _record(path, entry, fetched)
+    return path
+
+
+def verify(entry: ModelEntry) -> Verdict:
+    """Hash the weights of `entry` and hold them against what is known about them.
+
+    Where nothing is known, the hash is recorded beside the file, for the next time.
+
+    Raises:
+        CheckpointError: The file is missing, damaged or another one.
+    """
+    path = weights_path(entry)
+    if not path.is_file():
+        if entry.seed is not None:
+            return "no weights needed"
+        raise CheckpointError(
+            f"the weights of {entry.name} are not at {path}: "
+            f"run `seg-assets models download {entry.name}`"
+        )
+    refuse_other_files(path)
+    found, expected = check_hash(path, entry.sha256)
+    if expected is None:
+        _record(path, entry, Fetched(path.stat().st_size, found, None), by_hand=True)
+        return "recorded now"
+    return "own record" if entry.sha256 is None else "published hash"
+
+
+def _record(path: Path, entry: ModelEntry, fetched: Fetched, *, by_hand: bool = False) -> None:
+    """Write down what came, so that it cannot change unnoticed from here on."""
+    record = WeightsRecord(
+        url="" if by_hand or entry.url is None else entry.url,
+        bytes=fetched.bytes,
+        sha256=fetched.sha256,
+        etag=fetched.etag,
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+    )
+    try:
+        write_record(path, record)
+    except OSError as error:
+        raise CheckpointError(
+            f"{record_path(path)} cannot be written ({error.strerror}): "
+            "set SEG_MODELS_DIR to a folder that is yours to write to"
+        ) from error
+    _log.warning(
+        "No hash of %s is published, so nobody has vouched for this file; its own (sha256 %s, "
+        "%d bytes) is recorded in %s, and the file is held to that from now on",
+        entry.name,
+        fetched.sha256,
+        fetched.bytes,
+        record_path(path),
+    )
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the file's lock, which the operating system frees if this process dies."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(path.name + ".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            _log.warning("Another process is downloading %s; waiting for it", path.name)
+            lock.acquire()
+    except OSError as error:
+        raise CheckpointError(
+            f"{path.parent} cannot be written ({error.strerror}): "
+            "set SEG_MODELS_DIR to a folder that is yours to write to"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
