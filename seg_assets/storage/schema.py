@@ -1,0 +1,181 @@
+"""Every column that seg_assets writes: the one law that all writers and readers obey.
+
+A column is required unless it is described as optional. Pictures are the struct
+`{bytes, path}` that Hugging Face `datasets` shows as images.
+"""
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pyarrow as pa
+
+# The struct that Hugging Face `datasets` stores for its Image feature.
+PNG = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+_XYWH = pa.list_(pa.float64())
+
+
+def column(name: str, kind: pa.DataType, description: str, *, optional: bool = False) -> pa.Field:
+    """Describe one column; an optional one may hold nulls."""
+    # Hugging Face recognises its picture type only in a nullable column; the writer still
+    # refuses a missing picture, see `is_required`.
+    nullable = optional or kind == PNG
+    return pa.field(name, kind, nullable, {"description": description})
+
+
+def is_required(field: pa.Field) -> bool:
+    """Whether every row must hold a value in this column."""
+    return field.type == PNG or not field.nullable
+
+
+def description_of(field: pa.Field) -> str:
+    """Return the sentence that describes the column."""
+    return (field.metadata or {}).get(b"description", b"").decode()
+
+
+def _schema(*columns: pa.Field) -> pa.Schema:
+    image_id = column("image_id", pa.string(), "name of the image, unique inside its shard")
+    schema = pa.schema([image_id, *columns])
+    pictures = {field.name: {"_type": "Image"} for field in columns if field.type == PNG}
+    if not pictures:
+        return schema
+    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": pictures}})})
+
+
+_OFFSET = column(
+    "offset", pa.int64(), "first byte inside the tar file that `uri` names", optional=True
+)
+_SIZE = column("size", pa.int64(), "length in bytes inside that tar file", optional=True)
+_LABEL_URI = column(
+    "label_uri", pa.string(), "file with the ground truth of the image", optional=True
+)
+_HEIGHT = column("height", pa.int32(), "height of the image in pixels")
+_WIDTH = column("width", pa.int32(), "width of the image in pixels")
+
+SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
+    {
+        "shards": _schema(
+            column("uri", pa.string(), "file, object or tar file that holds the image"),
+            _OFFSET,
+            _SIZE,
+            _LABEL_URI,
+        ),
+        "raw_images": _schema(
+            column("uri", pa.string(), "file, object or tar file that holds the image"),
+            _OFFSET,
+            _SIZE,
+            _LABEL_URI,
+            column("width", pa.int32(), "width in pixels, after EXIF rotation"),
+            column("height", pa.int32(), "height in pixels, after EXIF rotation"),
+            column("format", pa.string(), "file format, as JPEG or PNG"),
+            column("sha256", pa.string(), "hexadecimal SHA-256 of the encoded image"),
+        ),
+        "sam_masks": _schema(
+            column("mask_id", pa.int32(), "number of the mask in its image, from 0"),
+            _HEIGHT,
+            _WIDTH,
+            column("rle_counts", pa.binary(), "the mask as COCO compressed run lengths"),
+            column("bbox", _XYWH, "box around the mask: x, y, width, height in pixels"),
+            column("area", pa.int64(), "pixels in the mask"),
+            column("predicted_iou", pa.float64(), "the model's own guess of the mask's IoU"),
+            column(
+                "stability_score",
+                pa.float64(),
+                "IoU of the mask cut at a higher and at a lower threshold",
+            ),
+            column(
+                "point_coords",
+                pa.list_(pa.list_(pa.float64())),
+                "the points x, y that prompted the mask",
+            ),
+            column("crop_box", _XYWH, "the crop it was found in: x, y, width, height in pixels"),
+        ),
+        "seem_logits": _schema(
+            _HEIGHT,
+            _WIDTH,
+            column("padded_height", pa.int32(), "height of the padded network input"),
+            column("padded_width", pa.int32(), "width of the padded network input"),
+            column("input_height", pa.int32(), "height of the network input without padding"),
+            column("input_width", pa.int32(), "width of the network input without padding"),
+            column("queries", pa.int32(), "number K of kept queries"),
+            column("mask_height", pa.int32(), "height h of the mask logits"),
+            column("mask_width", pa.int32(), "width w of the mask logits"),
+            column(
+                "class_logits",
+                pa.binary(),
+                "float16, little endian, (K, 134): coco133 classes and no object last",
+            ),
+            column("mask_logits", pa.binary(), "float16, little endian, (K, h, w)"),
+        ),
+        "seem_labels": _schema(
+            column("label_map", PNG, "indexed PNG of base28 ids, 255 = no label"),
+            column("coco133_map", PNG, "indexed PNG of coco133 ids, 255 = no label"),
+        ),
+        "region_labels": _schema(
+            column("region_id", pa.int32(), "value of the region in the region map, from 1"),
+            column("mask_id", pa.int32(), "the row of sam_masks that the region comes from"),
+            column("area", pa.int64(), "pixels in the region"),
+            column("coco133_id", pa.int32(), "SEEM's class for the region, 133 = no object"),
+            column("class_id", pa.int32(), "the base28 class that the region was painted with"),
+            column("score", pa.float64(), "probability of the class coco133_id"),
+            column("margin", pa.float64(), "score minus that of the runner-up", optional=True),
+            column(
+                "vote_share",
+                pa.float64(),
+                "share of the region's pixels that SEEM's label map gives the class",
+                optional=True,
+            ),
+            column("fallback", pa.bool_(), "whether the pixels of SEEM's label map decided"),
+            column(
+                "proposals",
+                pa.list_(
+                    pa.struct([pa.field("coco133_id", pa.int32()), pa.field("score", pa.float64())])
+                ),
+                "the best classes with their scores, best first",
+            ),
+        ),
+        "semantic_maps": _schema(
+            column("label_map", PNG, "indexed PNG of base28 ids, 255 = no label"),
+        ),
+        "merged_maps": _schema(
+            column("label_map", PNG, "indexed PNG of merged19 ids, 255 = no label"),
+        ),
+        "evaluation_metrics": _schema(
+            column("table", pa.string(), "class table of the comparison, with C classes"),
+            column("pixels", pa.int64(), "pixels of the image"),
+            column("ignored", pa.int64(), "pixels without ground truth, not counted"),
+            column(
+                "confusion",
+                pa.list_(pa.int64()),
+                "counts (C, C + 1) row by row: truth by prediction, last column no prediction",
+            ),
+        ),
+        "errors": _schema(
+            column("stage", pa.string(), "the stage that gave the image up"),
+            column("message", pa.string(), "what was wrong"),
+        ),
+    }
+)
+
+
+def schema_tables() -> str:
+    """Return the columns of every asset as markdown tables, for docs/storage.md."""
+    blocks = []
+    for asset, schema in SCHEMAS.items():
+        lines = [f"### {asset}", "", "| column | type | meaning |", "| --- | --- | --- |"]
+        for field in schema:
+            meaning = description_of(field) + ("" if is_required(field) else " (optional)")
+            lines.append(f"| {field.name} | {_type_name(field.type)} | {meaning} |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _type_name(kind: pa.DataType) -> str:
+    if kind == PNG:
+        return "picture {bytes, path}"
+    if pa.types.is_list(kind):
+        return f"list of {_type_name(kind.value_type)}"
+    if pa.types.is_struct(kind):
+        inner = ", ".join(f"{field.name}: {_type_name(field.type)}" for field in kind)
+        return f"{{{inner}}}"
+    return {"double": "float64"}.get(str(kind), str(kind))
