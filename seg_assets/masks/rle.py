@@ -1,0 +1,121 @@
+"""Binary masks as COCO run lengths: small in memory, on disk, and in other people's tools."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as pycocotools_mask
+
+from seg_assets.errors import InputError
+
+_coco: Any = pycocotools_mask  # its type hints leave out half of what its functions accept
+
+
+@dataclass(frozen=True)
+class Rle:
+    """A binary mask as compressed run lengths over its columns (COCO's format).
+
+    Attributes:
+        height: Rows of the mask.
+        width: Columns of the mask.
+        counts: COCO's compressed run lengths, ASCII.
+    """
+
+    height: int
+    width: int
+    counts: bytes
+
+    @classmethod
+    def encode(cls, mask: np.ndarray) -> "Rle":
+        """Encode a mask, (H, W) bool, or uint8 where every value but 0 belongs to the mask.
+
+        Raises:
+            InputError: The array is something else.
+        """
+        if mask.ndim != 2 or mask.dtype not in (np.bool_, np.uint8):
+            raise InputError(
+                f"a mask to encode must be (H, W) bool or uint8, got {mask.dtype} of {mask.shape}"
+            )
+        height, width = mask.shape
+        pixels = np.asfortranarray(mask.astype(np.bool_, copy=False)).view(np.uint8)
+        return cls(height, width, _coco.encode(pixels)["counts"])
+
+    @classmethod
+    def from_coco(cls, segmentation: Mapping[str, Any]) -> "Rle":
+        """Take over a COCO segmentation: size [H, W], counts as text, bytes or a list of runs."""
+        height, width = segmentation["size"]
+        counts = segmentation["counts"]
+        if isinstance(counts, list):
+            counts = _coco.frPyObjects(dict(segmentation), height, width)["counts"]
+        return cls(height, width, counts.encode("ascii") if isinstance(counts, str) else counts)
+
+    def to_coco(self) -> dict[str, Any]:
+        """COCO's JSON form: size [H, W] and the counts as text."""
+        return {"size": [self.height, self.width], "counts": self.counts.decode("ascii")}
+
+    def runs(self) -> np.ndarray:
+        """Lengths of the runs down the columns, (N,) int64: background first, then alternating.
+
+        Raises:
+            InputError: The counts are damaged or do not add up to H x W pixels.
+        """
+        # Each number is a chain of characters that carry five bits, lowest first: bit 5 says that
+        # more follow, bit 4 of the last one is the sign.
+        digits = np.frombuffer(self.counts, np.uint8).astype(np.int64) - 48
+        last = (digits & 32) == 0
+        valid = len(digits) > 0 and last[-1] and digits.min() >= 0 and digits.max() < 64
+        runs = np.zeros(0, np.int64)
+        if valid:
+            starts = np.flatnonzero(np.concatenate([[True], last[:-1]]))
+            place = np.arange(len(digits)) - np.repeat(starts, np.diff(starts, append=len(digits)))
+            valid = place.max() < 12  # 60 bits
+            shift = 5 * np.minimum(place, 11)
+            runs = np.add.reduceat((digits & 31) << shift, starts)
+            runs -= np.where(digits[last] & 16, np.int64(32) << shift[last], 0)
+            # From the fourth on, a number is the difference to the run of the same kind before it.
+            runs[1::2] = np.cumsum(runs[1::2])
+            runs[2::2] = np.cumsum(runs[2::2])
+        if not valid or runs.min() < 0 or runs.sum() != self.height * self.width:
+            raise InputError(
+                f"run lengths do not describe a mask of {self.height} x {self.width} pixels: "
+                "they are damaged or belong to an image of another size"
+            )
+        return runs
+
+    def spans(self) -> np.ndarray:
+        """Where the mask is: first pixel and pixel after the last of each run, (N, 2) int64.
+
+        Pixels are numbered down the columns: row y, column x is x * height + y.
+        """
+        bounds = np.cumsum(self.runs())
+        bounds = bounds[: len(bounds) // 2 * 2].reshape(-1, 2)
+        return bounds[bounds[:, 0] < bounds[:, 1]]
+
+    def decode(self) -> np.ndarray:
+        """The mask, (H, W) bool, stored column by column.
+
+        Raises:
+            InputError: The counts are damaged or do not add up to H x W pixels.
+        """
+        runs = self.runs()
+        inside = np.arange(len(runs)) % 2 == 1
+        return np.repeat(inside, runs).reshape(self.width, self.height).T
+
+    @cached_property
+    def area(self) -> int:
+        """Pixels of the mask."""
+        return int(self.runs()[1::2].sum())
+
+    @cached_property
+    def corners(self) -> tuple[int, int, int, int]:
+        """First and last column and row of the mask as x0, y0, x1, y1; all 0 for an empty mask."""
+        spans = self.spans()
+        if len(spans) == 0:
+            return 0, 0, 0, 0
+        columns, rows = np.divmod(np.stack([spans[:, 0], spans[:, 1] - 1]), self.height)
+        crosses = columns[0] != columns[1]  # a run over a column's end touches bottom and top
+        y0 = 0 if crosses.any() else rows[0].min()
+        y1 = self.height - 1 if crosses.any() else rows[1].max()
+        return int(columns[0, 0]), int(y0), int(columns[1, -1]), int(y1)
