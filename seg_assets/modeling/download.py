@@ -1,13 +1,13 @@
 """Get the weights of a manifest entry, and check those that are there."""
 
 import datetime
+import fcntl
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
-
-from filelock import FileLock, Timeout
 
 from seg_assets.errors import CheckpointError, InputError
 from seg_assets.modeling.fetch import Fetched, Progress, fetch
@@ -119,18 +119,18 @@ def _alone(path: Path) -> Iterator[None]:
     """Hold the file's lock, which the operating system frees if this process dies."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(path.name + ".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            _log.warning("Another process is downloading %s; waiting for it", path.name)
-            lock.acquire()
+        descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise CheckpointError(
             f"{path.parent} cannot be written ({error.strerror}): "
             "set SEG_MODELS_DIR to a folder that is yours to write to"
         ) from error
     try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.warning("Another process is downloading %s; waiting for it", path.name)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        lock.release()
+        os.close(descriptor)  # closing frees the lock
