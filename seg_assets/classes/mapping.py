@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from seg_assets.classes.table import (
     load_class_table,
 )
 from seg_assets.classes.toml_file import read_toml_file
-from seg_assets.errors import InputError, UnknownClassError
+from seg_assets.errors import InputError
 
 MAPS_FOLDER = Path(__file__).parent / "maps"
 
@@ -132,7 +131,10 @@ class _MapFile(BaseModel):
 def load_class_map(
     source: str | Path, target: str | Path, *, pavement_to_sidewalk: bool = False
 ) -> ClassMap:
-    """Load the map between two tables: a bundled one, or two joined in base28.
+    """Load the map between two tables: the one written for them, or two joined in base28.
+
+    Maps are files called ``<source>_to_<target>.toml``. They come with the project, or lie in the
+    folder of your own table when ``source`` or ``target`` is a .toml path.
 
     Args:
         source: Name (or .toml path) of the table of the maps that go in.
@@ -146,30 +148,37 @@ def load_class_map(
         The map.
 
     Raises:
-        InputError: No such table, or no map between the two; ``read_class_map`` reads your own.
+        InputError: No such table, or no map between the two.
+        UnknownClassError: A map file names a class that is not in its table.
     """
-    source_table, target_table = load_class_table(source), load_class_table(target)
-    if source_table == target_table:
-        return ClassMap.identity(source_table)
-    bundled = bundled_class_maps()
+    tables = load_class_table(source), load_class_table(target)
+    if tables[0] == tables[1]:
+        return ClassMap.identity(tables[0])
+    own_folders = [Path(name).parent for name in (source, target) if str(name).endswith(".toml")]
+    folders = (MAPS_FOLDER, *own_folders)
     option = PAVEMENT_TO_SIDEWALK if pavement_to_sidewalk else None
-    if (source, target) in bundled:
-        return _load_bundled_map(str(source), str(target), option)
-    if {(source, BRIDGE), (BRIDGE, target)} <= set(bundled):
-        to_bridge = _load_bundled_map(str(source), BRIDGE, option)
-        return to_bridge.then(_load_bundled_map(BRIDGE, str(target), None))
-    raise InputError(
-        f"there is no class map from {source_table.name!r} to {target_table.name!r}; write one as "
-        f"docs/classes.md shows and give its .toml path"
-    )
+    direct = _find_map(tables[0].name, tables[1].name, folders, option)
+    to_bridge = direct or _find_map(tables[0].name, BRIDGE, folders, option)
+    from_bridge = direct or _find_map(BRIDGE, tables[1].name, folders, option)
+    if to_bridge is None or from_bridge is None:
+        raise InputError(
+            f"there is no class map from {tables[0].name!r} to {tables[1].name!r}; write "
+            f"{tables[0].name}_to_{tables[1].name}.toml beside a table of your own, as "
+            f"docs/classes.md shows"
+        )
+    found = direct or to_bridge.then(from_bridge)
+    if (found.source, found.target) != tables:
+        raise InputError(
+            f"the class map from {source} to {target} was written for other tables of the same "
+            f"names; give your table a name of its own"
+        )
+    return found
 
 
 def bundled_class_maps() -> tuple[tuple[str, str], ...]:
     """Return (source, target) of the map files that come with the project, sorted."""
-    stems = sorted(path.stem for path in MAPS_FOLDER.glob("*.toml"))
-    return tuple(
-        (source, target) for source, _, target in (stem.partition("_to_") for stem in stems)
-    )
+    stems = (path.stem.split("_to_") for path in MAPS_FOLDER.glob("*.toml"))
+    return tuple(sorted((source, target) for source, target in stems))
 
 
 def read_class_map(path: str | Path) -> ClassMap:
@@ -189,9 +198,14 @@ def read_class_map(path: str | Path) -> ClassMap:
     return _read_map_file(Path(path), None)
 
 
-@cache
-def _load_bundled_map(source: str, target: str, option: str | None) -> ClassMap:
-    return _read_map_file(MAPS_FOLDER / f"{source}_to_{target}.toml", option)
+def _find_map(
+    source: str, target: str, folders: Iterable[Path], option: str | None
+) -> ClassMap | None:
+    for folder in folders:
+        path = folder / f"{source}_to_{target}.toml"
+        if path.is_file():
+            return _read_map_file(path, option)
+    return None
 
 
 def _read_map_file(path: Path, option: str | None) -> ClassMap:

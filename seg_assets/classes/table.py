@@ -23,7 +23,7 @@ TABLES_FOLDER = Path(__file__).parent / "tables"
 
 @dataclass(frozen=True)
 class SemanticClass:
-    """One class: its id in label maps, its name, its colour as 0..255 RGB, thing or stuff if known."""
+    """One class: its id in label maps, name, colour (RGB, 0..255), and thing or stuff if known."""
 
     id: int
     name: str
