@@ -100,6 +100,7 @@ class LocalFiles:
         source, target = self.root / fresh, self.root / current
         with explained("replace", str(target)):
             _sync(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 source.rename(target)
             except OSError as error:

@@ -8,7 +8,7 @@ from seg_assets.errors import InputError
 from seg_assets.storage.schema import SCHEMAS
 
 MANIFEST = "manifest.json"
-# Unfinished work lies three levels below the asset, where `<asset>/*/*.parquet` does not look.
+# Unfinished work lies outside the assets' folders, where no reader of an asset looks.
 PENDING = ".pending"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -56,3 +56,13 @@ def schema_of(asset: str) -> pa.Schema:
 def part_name(index: int, fingerprint: str) -> str:
     """Return the file name of a part; the fingerprint keeps generations of a shard apart."""
     return f"part-{index:05d}-{fingerprint[:12]}.parquet"
+
+
+def pending_folder(asset: str, shard: str) -> str:
+    """Return the folder of a shard's unfinished work."""
+    return f"{PENDING}/{asset}/{shard}"
+
+
+def lock_path(asset: str, shard: str) -> str:
+    """Return the file that the writer of a shard locks."""
+    return f"{PENDING}/{asset}/{shard}.lock"

@@ -33,15 +33,13 @@ class PartWriter:
         self._rows: list[int] = []
         self._failures: list[ImageFailure] = []
         self._scratch = files.scratch_file(path)
-        # Only short texts repeat enough for a dictionary; for pictures and masks it costs memory.
-        texts = [field.name for field in schema if pa.types.is_string(field.type)]
         with explained("write", self._where):
             self._sink = pa.OSFile(str(self._scratch), "wb")
             self._parquet = pq.ParquetWriter(
                 self._sink,
                 schema,
                 compression="zstd",
-                use_dictionary=texts,
+                use_dictionary=False,  # pictures and masks do not repeat; zstd does the rest
                 write_page_checksum=True,
             )
 

@@ -10,9 +10,10 @@ from seg_assets.storage.files import Files
 from seg_assets.storage.local_files import LocalFiles
 from seg_assets.storage.names import (
     MANIFEST,
-    PENDING,
     check_name,
     check_relative_path,
+    lock_path,
+    pending_folder,
     schema_of,
 )
 from seg_assets.storage.object_files import ObjectFiles
@@ -102,7 +103,7 @@ class Store:
     def shards(self, asset: str) -> list[str]:
         """Return the sorted names of the finished shards of an asset."""
         schema_of(asset)
-        folders = [name for name in self._files.list_folders(asset) if name != PENDING]
+        folders = self._files.list_folders(asset)
         return [name for name in folders if self._files.exists(f"{asset}/{name}/{MANIFEST}")]
 
     def delete(self, asset: str, shard: str) -> None:
@@ -113,11 +114,10 @@ class Store:
         """
         schema_of(asset)
         check_name(shard, "shard")
-        lock = f"{asset}/{PENDING}/{shard}.lock"
-        with self._files.lock(lock, f"shard {shard} of {asset}"):
+        with self._files.lock(lock_path(asset, shard), f"shard {shard} of {asset}"):
             self._files.remove(f"{asset}/{shard}/{MANIFEST}")  # first: from now on it is unfinished
             self._files.remove_folder(f"{asset}/{shard}")
-            self._files.remove_folder(f"{asset}/{PENDING}/{shard}")
+            self._files.remove_folder(pending_folder(asset, shard))
 
     def location(self, path: str = "") -> str:
         """Return where a relative path lies: an absolute path or a URL, for other readers."""

@@ -17,7 +17,14 @@ from seg_assets.storage.manifest import (
     fingerprint,
     load_manifest,
 )
-from seg_assets.storage.names import MANIFEST, PENDING, check_name, part_name, schema_of
+from seg_assets.storage.names import (
+    MANIFEST,
+    check_name,
+    lock_path,
+    part_name,
+    pending_folder,
+    schema_of,
+)
 from seg_assets.storage.part import PartWriter, inspect_part
 from seg_assets.storage.rows import rows_to_table
 
@@ -71,7 +78,7 @@ class ShardWriter:
         self._provenance, self._recompute = provenance, recompute
         self._fingerprint = fingerprint(asset, self._schema, provenance, image_ids, images_per_part)
         self._folder = f"{asset}/{shard}"
-        self._pending_root = f"{asset}/{PENDING}/{shard}"
+        self._pending_root = pending_folder(asset, shard)
         self._pending_folder = f"{self._pending_root}/{self._fingerprint[:12]}"
         # Even a shard without images has one part, so that every reader finds its columns.
         self._plan = [
@@ -85,7 +92,7 @@ class ShardWriter:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            lock = f"{self._asset}/{PENDING}/{self._shard}.lock"
+            lock = lock_path(self._asset, self._shard)
             stack.enter_context(self._files.lock(lock, f"shard {self._shard} of {self._asset}"))
             self._resume()
             self._stack = stack.pop_all()
