@@ -4,16 +4,29 @@ A shard says where its images lie; it holds no pixels. Definitions are kept in t
 Parquet file each: `shards/<name>.parquet`.
 """
 
+import difflib
+import io
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from seg_assets.errors import InputError
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from seg_assets.errors import InputError, StoreError
+from seg_assets.storage.names import check_name
+from seg_assets.storage.schema import SCHEMAS
+from seg_assets.storage.store import Store
+
+logger = logging.getLogger(__name__)
+
+ASSET = "shards"
+_SUFFIX = ".parquet"
+_LABEL_FORMAT_KEY = b"seg_assets.label_format"
 
 # Enough for any collection that one store should hold; longer numbers still work.
 NUMBER_DIGITS = 4
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,7 @@ class Shard:
     """A batch of images that is processed in one run.
 
     Attributes:
-        name: letters, digits, "_" and "-".
+        name: letters, digits, "_", "-" and "."; also the key of the Dagster partition.
         images: in the order in which they are processed, ids unique.
         label_format: how the ground truth is written (see `label_maps`); None without ground truth.
     """
@@ -67,11 +80,7 @@ class Shard:
     label_format: str | None = None
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise InputError(
-                f"{self.name!r} cannot name a shard: use letters, digits, '_' and '-' only, "
-                "starting with a letter or digit"
-            )
+        check_name(self.name, "shard")
         if not self.images:
             raise InputError(f"the shard {self.name} has no images: give it at least one")
         seen: dict[str, ImageRef] = {}
@@ -126,3 +135,126 @@ def balanced_slices(length: int, count: int) -> list[tuple[int, int]]:
 def shard_name(text: str) -> str:
     """Make a shard name of any text: other characters become "_", runs of them a single one."""
     return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_-") or "images"
+
+
+def register_shards(store: Store, shards: Iterable[Shard], *, replace: bool = False) -> list[str]:
+    """Keep the definitions of shards in the store.
+
+    A shard that is registered with the same images already is left alone. Nothing is written when
+    one of the shards is refused.
+
+    Args:
+        store: where they are kept.
+        shards: the shards, with different names.
+        replace: let a shard take the place of a registered one with other images.
+
+    Returns:
+        The names of the shards that were written, new or changed.
+
+    Raises:
+        InputError: a name occurs twice, or is registered with other images.
+        StoreError: the store cannot be written.
+    """
+    registered = set(list_shards(store))
+    chosen: dict[str, Shard] = {}
+    for shard in shards:
+        if shard.name in chosen:
+            raise InputError(f"two shards are named {shard.name}: give each a name of its own")
+        chosen[shard.name] = shard
+    changed = [
+        shard
+        for name, shard in chosen.items()
+        if name not in registered or load_shard(store, name) != shard
+    ]
+    conflicts = [shard.name for shard in changed if shard.name in registered]
+    if conflicts and not replace:
+        raise InputError(
+            f"registered with other images already: {_some(conflicts)}; choose another prefix, "
+            "remove them first or ask for them to be replaced"
+        )
+    for shard in changed:
+        store.write_bytes(_path(shard.name), _to_parquet(shard))
+    known = len(chosen) - len(changed)
+    logger.info("registered %d shards, %d were there already", len(changed), known)
+    return [shard.name for shard in changed]
+
+
+def list_shards(store: Store) -> list[str]:
+    """Names of all registered shards, sorted."""
+    names = store.list_files(ASSET)
+    return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
+
+
+def load_shard(store: Store, name: str) -> Shard:
+    """Read the definition of a shard.
+
+    Raises:
+        InputError: no such shard is registered; the message lists similar names.
+        StoreError: the definition is damaged.
+    """
+    check_name(name, "shard")
+    path = _path(name)
+    try:
+        data = store.read_bytes(path)
+    except FileNotFoundError as error:
+        raise _unknown(store, name) from error
+    try:
+        return _from_parquet(name, data)
+    except (pa.ArrowException, KeyError, TypeError) as error:
+        raise StoreError(
+            f"the definition of shard {name} in {store.location(path)} is damaged ({error}): "
+            "register the shard again"
+        ) from error
+
+
+def remove_shard(store: Store, name: str) -> None:
+    """Forget a shard's definition; results that it already has stay in the store.
+
+    Raises:
+        InputError: no such shard is registered; the message lists similar names.
+    """
+    check_name(name, "shard")
+    if name not in list_shards(store):
+        raise _unknown(store, name)
+    store.remove_bytes(_path(name))
+
+
+def _path(name: str) -> str:
+    return f"{ASSET}/{name}{_SUFFIX}"
+
+
+def _to_parquet(shard: Shard) -> bytes:
+    columns = {
+        field.name: pa.array([getattr(image, field.name) for image in shard.images], field.type)
+        for field in SCHEMAS[ASSET]
+    }
+    table = pa.table(columns, schema=SCHEMAS[ASSET])
+    if shard.label_format is not None:
+        table = table.replace_schema_metadata({_LABEL_FORMAT_KEY: shard.label_format.encode()})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _from_parquet(name: str, data: bytes) -> Shard:
+    table = pq.read_table(io.BytesIO(data))
+    images = tuple(ImageRef(**row) for row in table.to_pylist())
+    label_format = (table.schema.metadata or {}).get(_LABEL_FORMAT_KEY)
+    return Shard(name, images, None if label_format is None else label_format.decode())
+
+
+def _unknown(store: Store, name: str) -> InputError:
+    names = list_shards(store)
+    near = difflib.get_close_matches(name, names, n=3)
+    if near:
+        advice = f"did you mean {_some(near)}?"
+    elif names:
+        advice = f"registered are {_some(names)}"
+    else:
+        advice = "none is registered yet, add some with `seg-assets shards add`"
+    return InputError(f"no shard {name} is registered in {store.location()}: {advice}")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

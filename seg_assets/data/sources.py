@@ -10,6 +10,7 @@ from seg_assets.data.formats.sa1b import find_sa1b_files, find_tar_images, is_ta
 from seg_assets.data.label_maps import label_table
 from seg_assets.data.shards import ImageRef, Shard, plan_shards, shard_name
 from seg_assets.errors import InputError
+from seg_assets.storage.names import check_name
 
 FORMATS = ("auto", "folder", "sa1b", "camvid")
 
@@ -62,11 +63,8 @@ def find_shards(
         raise InputError("a label folder and a label format go together: give both or neither")
     if label_format is not None:
         label_table(label_format)
-    if prefix is not None and shard_name(prefix) != prefix:
-        raise InputError(
-            f"the prefix {prefix!r} cannot begin a shard's name: use letters, digits, '_' and '-', "
-            f"such as {shard_name(prefix)}"
-        )
+    if prefix is not None:
+        check_name(prefix, "shard")
     if format == "auto":
         format = _recognise(source, storage_options)
     if format != "folder" and label_root is not None:
