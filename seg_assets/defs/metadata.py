@@ -29,20 +29,25 @@ def report_metadata(report: StageReport, *, device: str | None = None) -> dict[s
 
 def provenance_metadata(store: Store, asset: str, shard: str) -> dict[str, Any]:
     """What decided the stored result: model, checkpoint hash, parameters; size on disk."""
-    manifest = store.manifest(asset, shard)
+    manifest = store.open_shard(asset, shard).manifest
     provenance = {k: v for k, v in manifest.provenance.items() if k != "upstream"}
     metadata: dict[str, Any] = {
         "fingerprint": manifest.fingerprint,
-        "rows": manifest.rows,
-        "bytes": manifest.bytes,
-        "path": f"{store.root}/{asset}/{shard}",
+        "rows": manifest.totals["rows"],
+        "bytes": manifest.totals["bytes"],
+        "path": store.location(f"{asset}/{shard}"),
     }
     for key, value in provenance.items():
         is_json = isinstance(value, Mapping | list)
         metadata[key] = dg.MetadataValue.json(value) if is_json else _plain(value)
-    if manifest.bytes and manifest.images:
-        metadata["bytes_per_image"] = round(manifest.bytes / manifest.images)
+    if manifest.totals["images"]:
+        metadata["bytes_per_image"] = round(manifest.totals["bytes"] / manifest.totals["images"])
     return metadata
+
+
+def data_version(store: Store, asset: str, shard: str) -> dg.DataVersion:
+    """What decided the stored shard, as Dagster's data version: staleness follows from it."""
+    return dg.DataVersion(store.open_shard(asset, shard).manifest.fingerprint)
 
 
 def failures_table(store: Store, asset: str, shard: str, limit: int = 20) -> dg.MetadataValue | str:
@@ -59,4 +64,6 @@ def failures_table(store: Store, asset: str, shard: str, limit: int = 20) -> dg.
 
 
 def _plain(value: object) -> str | int | float:
-    return value if isinstance(value, str | int | float) else "none" if value is None else str(value)
+    return (
+        value if isinstance(value, str | int | float) else "none" if value is None else str(value)
+    )

@@ -109,7 +109,7 @@ def label_maps(store: Store, shard: str, asset: str) -> dict[str, object]:
 def map_classes(store: Store, shard: str, asset: str) -> ClassTable:
     """The class table of a stored label map."""
     if asset == "merged_maps":
-        return load_class_table(store.manifest(asset, shard).provenance["classes"])
+        return load_class_table(store.open_shard(asset, shard).manifest.provenance["classes"])
     return load_class_table("base28")
 
 

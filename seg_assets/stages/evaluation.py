@@ -37,7 +37,7 @@ def score_merged_maps(
     """
     images = store.open_shard("raw_images", shard.name)
     merged_maps = store.open_shard("merged_maps", shard.name)
-    prediction_classes = store.manifest("merged_maps", shard.name).provenance["classes"]
+    prediction_classes = merged_maps.manifest.provenance["classes"]
 
     def prepare(watch: Stopwatch):
         label_format = shard.label_format

@@ -29,6 +29,9 @@ CODE_VERSIONS = {
     "evaluation_report": "1",
 }
 
+# What a kill can cost: images whose work is done again.
+IMAGES_PER_PART = 16
+
 # Unexpected errors on the first images, and on nothing but them, are a fault of the set-up.
 SYSTEMATIC_FAILURES = 3
 
@@ -118,7 +121,12 @@ def run_stage(
             version = {"code_version": CODE_VERSIONS[asset]}
             writers[asset] = stack.enter_context(
                 store.write_shard(
-                    asset, shard, image_ids, {**provenance, **version}, recompute=recompute
+                    asset,
+                    shard,
+                    image_ids,
+                    {**provenance, **version},
+                    images_per_part=IMAGES_PER_PART,
+                    recompute=recompute,
                 )
             )
         unfinished = {asset: set(writer.pending) for asset, writer in writers.items()}
@@ -163,7 +171,7 @@ def run_stage(
 
 def upstream(store: Store, shard: str, *assets: str) -> dict[str, str]:
     """Fingerprints of the shards that a stage reads, for its provenance."""
-    return {asset: store.manifest(asset, shard).fingerprint for asset in assets}
+    return {asset: store.open_shard(asset, shard).manifest.fingerprint for asset in assets}
 
 
 def peak_memory_mib() -> float:

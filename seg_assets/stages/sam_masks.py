@@ -2,7 +2,8 @@
 
 from seg_assets.data.images import read_row
 from seg_assets.masks.params import MaskParams
-from seg_assets.modeling.checkpoints import checkpoint_sha256, entry
+from seg_assets.modeling.identity import checkpoint_identity
+from seg_assets.modeling.manifest import entry
 from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, upstream
 from seg_assets.storage.store import Store
 
@@ -47,7 +48,7 @@ def generate_sam_masks(
 
     provenance = {
         "model": sam,
-        "checkpoint_sha256": checkpoint_sha256(entry(sam)),
+        "checkpoint": checkpoint_identity(entry(sam, kind="sam")),
         "params": params.model_dump(mode="json"),
         "upstream": upstream(store, shard, "raw_images"),
     }

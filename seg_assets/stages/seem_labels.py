@@ -5,7 +5,8 @@ from seg_assets.data.images import read_row
 from seg_assets.labels.params import LabelParams
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
-from seg_assets.modeling.checkpoints import checkpoint_sha256, entry
+from seg_assets.modeling.identity import checkpoint_identity
+from seg_assets.modeling.manifest import entry
 from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, upstream
 from seg_assets.storage.png import encode_label_map
 from seg_assets.storage.store import Store
@@ -71,7 +72,7 @@ def label_with_seem(
 
     provenance = {
         "model": seem,
-        "checkpoint_sha256": checkpoint_sha256(entry(seem)),
+        "checkpoint": checkpoint_identity(entry(seem, kind="seem")),
         "params": params.model_dump(mode="json"),
         "upstream": upstream(store, shard, "raw_images", "sam_masks"),
     }

@@ -4,7 +4,12 @@ import dagster as dg
 
 from seg_assets.data.shards import load_shard
 from seg_assets.defs import previews
-from seg_assets.defs.metadata import failures_table, provenance_metadata, report_metadata
+from seg_assets.defs.metadata import (
+    data_version,
+    failures_table,
+    provenance_metadata,
+    report_metadata,
+)
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import StoreResource
 from seg_assets.stages.evaluation import REPORT_PATH, score_merged_maps, sum_shards, write_report
@@ -43,7 +48,7 @@ def evaluation_metrics(
             **previews.evaluation(evaluation),
             "errors": failures_table(opened, "evaluation_metrics", name),
         },
-        data_version=dg.DataVersion(opened.manifest("evaluation_metrics", name).fingerprint),
+        data_version=data_version(opened, "evaluation_metrics", name),
     )
 
 
@@ -64,7 +69,7 @@ def evaluation_report(store: StoreResource) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         metadata={
             "shards": len(names),
-            "path": f"{opened.root}/{REPORT_PATH}",
+            "path": opened.location(REPORT_PATH),
             **previews.evaluation(evaluation),
         }
     )

@@ -4,7 +4,12 @@ import dagster as dg
 
 from seg_assets.data.shards import load_shard
 from seg_assets.defs import previews
-from seg_assets.defs.metadata import failures_table, provenance_metadata, report_metadata
+from seg_assets.defs.metadata import (
+    data_version,
+    failures_table,
+    provenance_metadata,
+    report_metadata,
+)
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import StoreResource
 from seg_assets.stages.raw_images import record_raw_images
@@ -41,5 +46,5 @@ def raw_images(
             "errors": failures_table(opened, "raw_images", name),
             "preview": previews.raw_images(opened, name),
         },
-        data_version=dg.DataVersion(opened.manifest("raw_images", name).fingerprint),
+        data_version=data_version(opened, "raw_images", name),
     )

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 import dagster as dg
 
 from seg_assets.defs import previews
-from seg_assets.defs.metadata import failures_table, provenance_metadata, report_metadata
+from seg_assets.defs.metadata import (
+    data_version,
+    failures_table,
+    provenance_metadata,
+    report_metadata,
+)
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import DevicesResource, ModelsResource, StoreResource
 from seg_assets.labels.params import LabelParams
@@ -79,5 +84,5 @@ def seem(
                 **previews.seem(opened, name, asset),
                 "errors": failures_table(opened, asset, name),
             },
-            data_version=dg.DataVersion(opened.manifest(asset, name).fingerprint),
+            data_version=data_version(opened, asset, name),
         )

@@ -3,7 +3,12 @@
 import dagster as dg
 
 from seg_assets.defs import previews
-from seg_assets.defs.metadata import failures_table, provenance_metadata, report_metadata
+from seg_assets.defs.metadata import (
+    data_version,
+    failures_table,
+    provenance_metadata,
+    report_metadata,
+)
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import StoreResource
 from seg_assets.stages.maps import merge_maps, paint_semantic_maps
@@ -66,5 +71,5 @@ def _map_result(store: Store, asset: str, shard: str, report: StageReport) -> dg
             **previews.label_maps(store, shard, asset),
             "errors": failures_table(store, asset, shard),
         },
-        data_version=dg.DataVersion(store.manifest(asset, shard).fingerprint),
+        data_version=data_version(store, asset, shard),
     )

@@ -3,7 +3,12 @@
 import dagster as dg
 
 from seg_assets.defs import previews
-from seg_assets.defs.metadata import failures_table, provenance_metadata, report_metadata
+from seg_assets.defs.metadata import (
+    data_version,
+    failures_table,
+    provenance_metadata,
+    report_metadata,
+)
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import DevicesResource, ModelsResource, StoreResource
 from seg_assets.masks.params import MaskParams
@@ -59,5 +64,5 @@ def sam_masks(
             "errors": failures_table(opened, "sam_masks", name),
             "preview": previews.sam_masks(opened, name),
         },
-        data_version=dg.DataVersion(opened.manifest("sam_masks", name).fingerprint),
+        data_version=data_version(opened, "sam_masks", name),
     )

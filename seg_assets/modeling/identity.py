@@ -1,0 +1,31 @@
+"""Which weights a result came from, found without opening them."""
+
+from seg_assets.errors import CheckpointError
+from seg_assets.modeling.manifest import ModelEntry, weights_path
+from seg_assets.modeling.weights_file import read_record, sha256_of
+
+
+def checkpoint_identity(entry: ModelEntry) -> str:
+    """Hash of the weights of `entry`: published, else recorded at the download, else computed.
+
+    Loading holds the file against the same hash, so the cheap answer is also the true one. Seeded
+    random weights are named by their configuration and seed.
+
+    Returns:
+        64 hex digits, or "seed 0 of demo" where random weights stand in.
+
+    Raises:
+        CheckpointError: the weights are not there.
+    """
+    path = weights_path(entry)
+    if not path.is_file():
+        if entry.seed is not None:
+            return f"seed {entry.seed} of {entry.config}"
+        raise CheckpointError(
+            f"the weights of {entry.name} are not at {path}: "
+            f"run `seg-assets models download {entry.name}`"
+        )
+    if entry.sha256 is not None:
+        return entry.sha256
+    record = read_record(path)
+    return record.sha256 if record is not None else sha256_of(path)
