@@ -11,7 +11,7 @@ GROUPS = 32  # of every GroupNorm in the pixel decoder
 
 @dataclass(frozen=True, kw_only=True)
 class SeemConfig:
-    """Sizes of a SEEM model; the defaults are those of `seem_focall_v1.pt` (Focal-L, 341 M parameters).
+    """Sizes of a SEEM model; the defaults are those of `seem_focall_v1.pt` (341 M parameters).
 
     Attributes:
         embed: channels of the first backbone stage; each of the four stages doubles them.
@@ -74,6 +74,8 @@ class SeemConfig:
                 f"SeemConfig.hidden is {self.hidden}; make it a multiple of {GROUPS} "
                 f"and of four times the heads ({self.heads})."
             )
+        if self.queries < 3:
+            raise InputError(f"SeemConfig.queries is {self.queries}; give three at least.")
         if self.text_width % self.text_heads:
             raise InputError(
                 f"SeemConfig.text_width is {self.text_width}; make it a multiple of text_heads."
@@ -87,14 +89,16 @@ class SeemConfig:
 
 FOCAL_L = SeemConfig()
 
-# Small enough to train on a CPU and to ship; the real tokenizer's vocabulary holds a quarter of it.
+# 3.8 million parameters, small enough to train on a CPU and to ship; the embeddings of the real
+# tokenizer's vocabulary are 1.6 of them.
 DEMO = SeemConfig(
     embed=32,
     depths=(1, 1, 2, 1),
     focal_levels=(2, 2, 2, 2),
+    mlp_ratio=2.0,
     layer_scale=1.0,
-    hidden=128,
-    mask_dim=128,
+    hidden=96,
+    mask_dim=96,
     heads=4,
     ffn=256,
     encoder_layers=1,
@@ -102,7 +106,7 @@ DEMO = SeemConfig(
     queries=30,
     memory_slots=8,
     max_points=64,
-    text_width=16,
+    text_width=32,
     text_heads=2,
     text_layers=2,
 )

@@ -13,15 +13,15 @@ from torch.nn import functional as F
 
 from seg_assets.errors import InputError
 from seg_assets.modeling.seem.config import LEVELS, SeemConfig
+from seg_assets.modeling.seem.decoder_layers import (
+    CrossAttentionLayer,
+    FeedForward,
+    MaskEmbed,
+    SelfAttentionLayer,
+)
 from seg_assets.modeling.seem.features import ImageFeatures, Prediction, visible_cells
 from seg_assets.modeling.seem.language import LanguageEncoder
-from seg_assets.modeling.seem.layers import (
-    Attention,
-    FeedForward,
-    full_precision,
-    sine_positions,
-    unit,
-)
+from seg_assets.modeling.seem.layers import full_precision, sine_positions, unit
 from seg_assets.modeling.seem.pixel_decoder import PixelFeatures
 from seg_assets.modeling.seem.prompts import (
     Points,
@@ -30,80 +30,6 @@ from seg_assets.modeling.seem.prompts import (
     masked_mean,
     sample,
 )
-
-
-class CrossAttentionLayer(nn.Module):
-    """Queries read the cells of one level."""
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.multihead_attn = Attention(dim, heads)
-        self.norm = nn.LayerNorm(dim)
-
-    def forward(
-        self, x: Tensor, positions: Tensor, memory: Tensor, places: Tensor, allowed: Tensor
-    ) -> Tensor:
-        """Read the image once per query.
-
-        The n prompts of an image share its keys and values, so their queries form one long row
-        and the image is never copied.
-
-        Args:
-            x: (B * n, Q, C).
-            positions: (Q, C) or (B * n, Q, C).
-            memory: (B, K, C).
-            places: (K, C), positions of the memory.
-            allowed: (B, n * Q, K) bool.
-
-        Returns:
-            (B * n, Q, C).
-        """
-        rows = (x + positions).reshape(memory.shape[0], -1, x.shape[-1])
-        seen = self.multihead_attn(rows, memory + places, memory, allowed[:, None])
-        return self.norm(x + seen.reshape(x.shape))
-
-
-class SelfAttentionLayer(nn.Module):
-    """Queries read each other and the tokens of their prompt."""
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.self_attn = Attention(dim, heads)
-        self.norm = nn.LayerNorm(dim)
-
-    def forward(
-        self, x: Tensor, positions: Tensor, tokens: Tensor, allowed: Tensor | None
-    ) -> Tensor:
-        """Read queries and region tokens.
-
-        Nobody reads what a region token would see itself, so tokens are keys and values only. A
-        token is its own position, hence its key is twice the token.
-
-        Args:
-            x: (N, R, C).
-            positions: (N, R, C).
-            tokens: (N, P, C).
-            allowed: broadcastable to (N, R, R + P) bool, or None.
-
-        Returns:
-            (N, R, C).
-        """
-        rows = x + positions
-        keys, values = torch.cat([rows, 2 * tokens], 1), torch.cat([x, tokens], 1)
-        mask = None if allowed is None else allowed[:, None]
-        return self.norm(x + self.self_attn(rows, keys, values, mask))
-
-
-class MaskEmbed(nn.Module):
-    """Three linear layers from a query to its mask embedding."""
-
-    def __init__(self, dim: int, out: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, out)])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., mask_dim)."""
-        return self.layers[2](F.relu(self.layers[1](F.relu(self.layers[0](x)))))
 
 
 class QueryDecoder(nn.Module):
@@ -299,7 +225,8 @@ def wiring(
 ) -> Tensor | None:
     """Who may read whom in self attention.
 
-    Objects read objects, words and region tokens; words read objects and words; nobody reads padding.
+    Objects read objects, words and region tokens; words read objects and words. Nobody reads
+    padding.
 
     Args:
         count: number of object queries.

@@ -1,4 +1,4 @@
-"""FocalNet backbone: focal modulation, post-norm blocks with layer scale, overlapping down-sampling."""
+"""FocalNet backbone: focal modulation, post-norm blocks, layer scale, overlapping steps."""
 
 import torch
 from torch import Tensor, nn
@@ -112,11 +112,13 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.downsample = downsample
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C)."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, H, W, C) -> the stage's output (B, H, W, C), and what the next stage starts from."""
         for block in self.blocks:
             x = block(x)
-        return x
+        if self.downsample is None:
+            return x, x
+        return x, self.downsample(x.permute(0, 3, 1, 2))
 
 
 class FocalNet(nn.Module):
@@ -158,8 +160,6 @@ class FocalNet(nn.Module):
         x = self.patch_embed(images)
         maps = []
         for i, stage in enumerate(self.layers):
-            x = stage(x)
-            maps.append(getattr(self, f"norm{i}")(x).permute(0, 3, 1, 2).contiguous())
-            if stage.downsample is not None:
-                x = stage.downsample(x.permute(0, 3, 1, 2))
+            result, x = stage(x)
+            maps.append(getattr(self, f"norm{i}")(result).permute(0, 3, 1, 2).contiguous())
         return maps

@@ -51,20 +51,6 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
-class FeedForward(nn.Module):
-    """Residual two-layer perceptron and LayerNorm on tokens (..., C)."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.linear1 = nn.Linear(dim, hidden)
-        self.linear2 = nn.Linear(hidden, dim)
-        self.norm = nn.LayerNorm(dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
-        return self.norm(x + self.linear2(F.relu(self.linear1(x))))
-
-
 class ConvNorm(nn.Conv2d):
     """Convolution without bias followed by GroupNorm; the norm is a child of the convolution."""
 
@@ -84,7 +70,7 @@ def sine_positions(
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Position code of a grid: the first half of the channels for the row, the second for the column.
+    """Position code of a grid: half of the channels for the row, then half for the column.
 
     Coordinates are 1..N over N, times 2 pi; even channels hold sines, odd ones cosines.
 

@@ -52,7 +52,7 @@ def preprocess(image: Tensor) -> Tensor:
 
 
 class SegmentationHead(nn.Module):
-    """Pixel decoder and query decoder; a module of its own because the key names have this level."""
+    """Pixel decoder and query decoder; a module because the key names have this level."""
 
     def __init__(self, config: SeemConfig) -> None:
         super().__init__()

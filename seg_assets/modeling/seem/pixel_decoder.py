@@ -65,10 +65,10 @@ class MapTransformer(nn.Module):
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        size = feature_map.shape[-2:]
+        height, width = feature_map.shape[-2:]
         tokens = feature_map.flatten(2).transpose(1, 2)
-        positions = sine_positions(*size, tokens.shape[-1], tokens.device, tokens.dtype)
-        return self.encoder(tokens, positions).transpose(1, 2).unflatten(2, size)
+        positions = sine_positions(height, width, tokens.shape[-1], tokens.device, tokens.dtype)
+        return self.encoder(tokens, positions).transpose(1, 2).unflatten(2, (height, width))
 
 
 class PixelDecoder(nn.Module):

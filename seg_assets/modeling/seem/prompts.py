@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -91,6 +92,33 @@ def random_subset(seed: int) -> PointChoice:
     return choose
 
 
+def mask_tensor(masks: np.ndarray, image_size: tuple[int, int]) -> Tensor:
+    """A caller's masks, (N, H, W) or (H, W) of any type, as (N, H, W) bool; N may be 0.
+
+    Raises:
+        InputError: they have not the size of the image.
+    """
+    given = np.asarray(masks)
+    found = given[None] if given.ndim == 2 else given
+    if found.ndim != 3 or found.shape[1:] != image_size:
+        raise InputError(
+            f"Mask prompts have the shape {given.shape}; give (N, {image_size[0]}, "
+            f"{image_size[1]}), the size of the image."
+        )
+    return torch.from_numpy(np.ascontiguousarray(found.astype(bool)))
+
+
+def refuse_empty(masks: Tensor) -> None:
+    """Check that every mask (N, H, W) has a pixel.
+
+    Raises:
+        InputError: naming the first empty one.
+    """
+    empty = (~masks.flatten(1).any(1)).nonzero()[:, 0].tolist()
+    if empty:
+        raise InputError(f"Mask prompt {empty[0]} is empty; leave it out, it asks for nothing.")
+
+
 def pixel_lists(masks: Tensor, padded_size: tuple[int, int]) -> list[Tensor]:
     """The points of each mask: pixel index over padded size, without half-pixel offset.
 
@@ -130,7 +158,8 @@ def draw_points(
     """
     if masks.ndim != 3 or len(masks) == 0:
         raise InputError(
-            f"Mask prompts have the shape {tuple(masks.shape)}; give (N, H, W) with at least one mask."
+            f"Mask prompts have the shape {tuple(masks.shape)}; "
+            "give (N, H, W) with at least one mask."
         )
     if masks.shape[1] > padded_size[0] or masks.shape[2] > padded_size[1]:
         raise InputError(

@@ -34,6 +34,8 @@ class TokenizedTexts:
 def _bundled() -> "SimpleTokenizer":
     # open_clip's package imports torchvision, which needs its repair on CPU-only installations
     import seg_assets.modeling.torchvision_cpu  # noqa: F401, PLC0415
+
+    # isort: split
     from open_clip.tokenizer import SimpleTokenizer  # noqa: PLC0415
 
     return SimpleTokenizer()

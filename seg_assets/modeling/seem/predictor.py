@@ -1,0 +1,306 @@
+"""SEEM in a notebook: an image and a prompt in, masks out.
+
+predictor = SeemPredictor.load("seem_focall_v1", "cuda:0")
+dogs = predictor.segment_text(image, ["the brown dog on the left"])
+more = predictor.segment_like(other_image, image, dogs.masks)
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seg_assets.errors import InputError
+from seg_assets.modeling.seem.class_table import coco_things, load_text_table
+from seg_assets.modeling.seem.decoder_v1 import decode_masks, even_queries, joint_points
+from seg_assets.modeling.seem.features import ImageFeatures, Prediction
+from seg_assets.modeling.seem.load import load_seem
+from seg_assets.modeling.seem.model import Seem
+from seg_assets.modeling.seem.postprocess import (
+    Instances,
+    Segment,
+    chosen_masks,
+    confident_queries,
+    instances,
+    match_region,
+    match_text,
+    panoptic,
+    semantic,
+    to_image,
+)
+from seg_assets.modeling.seem.prompted_masks import PromptedMasks
+from seg_assets.modeling.seem.prompts import RegionPrompt, TextPrompt, mask_tensor, refuse_empty
+from seg_assets.modeling.seem.tokenizer import tokenize
+
+Wiring = Literal["demo", "v1"]
+"""How mask prompts meet object queries: as in upstream's demo, or as v1.0 was trained."""
+
+
+class SeemPredictor:
+    """Answers prompts with a loaded SEEM. Prompts never influence each other."""
+
+    def __init__(
+        self,
+        model: Seem,
+        text_table: Tensor,
+        *,
+        autocast: torch.dtype | None = None,
+        prompts_at_once: int = 16,
+    ) -> None:
+        """Take a model into use.
+
+        Args:
+            model: in evaluation mode, on its device.
+            text_table: (classes + 1, hidden), from `load_text_table`.
+            autocast: torch.float16 or torch.bfloat16 to run the network in mixed precision; what
+                comes out of it is float32 all the same.
+            prompts_at_once: decoded together; memory grows with it.
+        """
+        self.model = model
+        self.text_table = text_table.to(model.device)
+        self.autocast = autocast
+        self.prompts_at_once = prompts_at_once
+
+    @classmethod
+    def load(
+        cls,
+        name: str = "seem_focall_v1",
+        device: str | torch.device = "cpu",
+        *,
+        autocast: torch.dtype | None = None,
+    ) -> "SeemPredictor":
+        """The SEEM that the model manifest calls `name`, with COCO's 133 classes.
+
+        Raises:
+            InputError: no such model or device.
+            CheckpointError: the weights are missing, damaged or do not fit.
+        """
+        loaded = load_seem(name, device)
+        return cls(loaded.model, load_text_table(loaded), autocast=autocast)
+
+    def read(self, image: np.ndarray | ImageFeatures) -> ImageFeatures:
+        """Run the image part once; every method takes the result in place of the image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB of any size.
+
+        Raises:
+            InputError: the image has another shape or type.
+        """
+        if isinstance(image, ImageFeatures):
+            return image
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise InputError(
+                f"SEEM was given an image of shape {image.shape} and type {image.dtype}; "
+                "give RGB of shape (H, W, 3) and type uint8."
+            )
+        with self._running():
+            pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+            return self.model.encode_image(pixels)
+
+    def segment_text(
+        self, image: np.ndarray | ImageFeatures, texts: str | Sequence[str]
+    ) -> PromptedMasks:
+        """One mask per text, such as "the brown dog on the left".
+
+        Raises:
+            InputError: no texts, or one without words.
+        """
+        features = self.read(image)
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        tokens = tokenize(texts, context=self.model.config.text_context)
+        answers = []
+        for start in range(0, len(texts), self.prompts_at_once):
+            part = slice(start, start + self.prompts_at_once)
+            with self._running():
+                text = self.model.read_texts(tokens.ids[part], tokens.attention[part])
+                text = TextPrompt(text.tokens, text.valid, text.sentences.float())
+                prediction = self.model.decode(features, self.text_table, text=text)
+            scale = self.model.language.logit_scale
+            similarity, query = match_text(prediction, text.sentences, scale)
+            answers.append(self._answer(features, prediction, similarity, query))
+        return PromptedMasks.joined(answers, features.image_size)
+
+    def segment_masks(
+        self,
+        image: np.ndarray | ImageFeatures,
+        masks: np.ndarray,
+        *,
+        negatives: np.ndarray | None = None,
+        wiring: Wiring = "demo",
+    ) -> PromptedMasks:
+        """The object under each stroke or mask; the result may be larger than what was drawn.
+
+        Args:
+            image: the image.
+            masks: (N, H, W) or (H, W) bool, at the size of the image; N may be 0.
+            negatives: alike, what to keep out.
+            wiring: "demo" as upstream's demo and the SAM + SEEM pipeline do it; "v1" as the newer
+                checkpoint was trained.
+
+        Raises:
+            InputError: a mask is empty or of another size.
+        """
+        features = self.read(image)
+        wanted = mask_tensor(masks, features.image_size)
+        unwanted = None if negatives is None else mask_tensor(negatives, features.image_size)
+        if unwanted is not None and unwanted.shape != wanted.shape:
+            raise InputError(
+                f"There are {len(unwanted)} negative masks for {len(wanted)} masks; "
+                "give one for each, all False where there is nothing to keep out."
+            )
+        refuse_empty(wanted)
+        ask = self._ask_v1 if wiring == "v1" else self._ask_demo
+        answers = []
+        for start in range(0, len(wanted), self.prompts_at_once):
+            part = slice(start, start + self.prompts_at_once)
+            answers.append(
+                ask(features, wanted[part], None if unwanted is None else unwanted[part])
+            )
+        return PromptedMasks.joined(answers, features.image_size)
+
+    def segment_like(
+        self,
+        image: np.ndarray | ImageFeatures,
+        reference_image: np.ndarray | ImageFeatures,
+        reference_masks: np.ndarray,
+    ) -> PromptedMasks:
+        """Find in an image what is masked in another one.
+
+        Args:
+            image: where to look.
+            reference_image: what the masks belong to; its size may differ.
+            reference_masks: (N, H, W) or (H, W) bool, at the size of the reference image.
+
+        Raises:
+            InputError: a mask is empty or of another size than the reference image.
+        """
+        features, reference = self.read(image), self.read(reference_image)
+        masks = mask_tensor(reference_masks, reference.image_size)
+        refuse_empty(masks)
+        answers = []
+        for part in masks.split(self.prompts_at_once):
+            if not len(part):
+                continue
+            with self._running():
+                region = self.model.read_masks(reference, part)
+                prediction = self.model.decode(features, self.text_table, regions=[region])
+            answers.append(self._match(features, prediction, region))
+        return PromptedMasks.joined(answers, features.image_size)
+
+    def semantic(self, image: np.ndarray | ImageFeatures) -> np.ndarray:
+        """Class scores per pixel: (classes, H, W) float32, not negative, not normalised."""
+        features, prediction = self._objects(image)
+        masks = to_image(features.masks(prediction.mask_embeddings)[0], features)
+        return semantic(prediction.logits[0], masks).cpu().numpy()
+
+    def panoptic(
+        self,
+        image: np.ndarray | ImageFeatures,
+        *,
+        things: Collection[int] | None = None,
+        score_threshold: float = 0.4,
+        overlap_threshold: float = 0.8,
+    ) -> tuple[np.ndarray, list[Segment]]:
+        """Segments that share no pixel: (H, W) int32 map, 0 = none, and what the ids are.
+
+        Args:
+            image: the image.
+            things: class ids that are counted one by one; COCO's by default.
+            score_threshold: class probability that a query must exceed.
+            overlap_threshold: share of its mask that a query must own.
+        """
+        features, prediction = self._objects(image)
+        # only queries that can own a pixel are brought to image size
+        keep = confident_queries(prediction.logits[0], score_threshold)
+        masks = to_image(features.masks(prediction.mask_embeddings[:, keep])[0], features)
+        result, segments = panoptic(
+            prediction.logits[0, keep],
+            masks,
+            coco_things() if things is None else things,
+            score_threshold=score_threshold,
+            overlap_threshold=overlap_threshold,
+        )
+        return result.cpu().numpy(), segments
+
+    def instances(
+        self,
+        image: np.ndarray | ImageFeatures,
+        *,
+        things: Collection[int] | None = None,
+        top: int = 100,
+    ) -> Instances:
+        """Things with scores, best first; tensors on the model's device.
+
+        Args:
+            image: the image.
+            things: class ids to keep; COCO's by default.
+            top: (query, class) pairs to look at.
+        """
+        features, prediction = self._objects(image)
+        masks = to_image(features.masks(prediction.mask_embeddings)[0], features)
+        wanted = coco_things() if things is None else things
+        return instances(prediction.logits[0], masks, wanted, top=top)
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        kind = self.model.device.type
+        enabled = self.autocast is not None
+        with torch.inference_mode(), torch.autocast(kind, self.autocast, enabled=enabled):
+            yield
+
+    def _objects(self, image: np.ndarray | ImageFeatures) -> tuple[ImageFeatures, Prediction]:
+        features = self.read(image)
+        with self._running():
+            return features, self.model.decode(features, self.text_table)
+
+    def _ask_demo(
+        self, features: ImageFeatures, wanted: Tensor, unwanted: Tensor | None
+    ) -> PromptedMasks:
+        with self._running():
+            regions = [self.model.read_masks(features, wanted)]
+            if unwanted is not None:
+                regions.append(self.model.read_masks(features, unwanted, positive=False))
+            prediction = self.model.decode(features, self.text_table, regions=regions)
+        return self._match(features, prediction, regions[0])
+
+    def _ask_v1(
+        self, features: ImageFeatures, wanted: Tensor, unwanted: Tensor | None
+    ) -> PromptedMasks:
+        limit, device = self.model.config.max_points, self.model.device
+        masks, queries = [], []
+        with self._running():
+            objects = self.model.decode(features, self.text_table)
+            # one by one: masks of one pass share the limit of points
+            for i in range(len(wanted)):
+                keep_out = None if unwanted is None else unwanted[i : i + 1].to(device)
+                points = joint_points(
+                    wanted[i : i + 1].to(device), keep_out, features.padded_size, limit
+                )
+                decoder = self.model.predictor
+                answer = decode_masks(decoder, features, points, even_queries(decoder, 1))
+                masks.append(answer.masks)
+                queries.append(answer.query)
+        # the queries of a mask were never trained to name a class: the objects' best one names it
+        match = match_region(objects, torch.cat(queries).float())
+        logits = to_image(torch.cat(masks).float(), features)
+        best = match.similarity.max(1).values
+        return PromptedMasks.of(logits, best, match.class_id)
+
+    def _match(
+        self, features: ImageFeatures, prediction: Prediction, region: RegionPrompt
+    ) -> PromptedMasks:
+        match = match_region(prediction, region.query)
+        return self._answer(features, prediction, match.similarity, match.query)
+
+    @staticmethod
+    def _answer(
+        features: ImageFeatures, prediction: Prediction, similarity: Tensor, query: Tensor
+    ) -> PromptedMasks:
+        rows = torch.arange(len(query), device=query.device)
+        logits = chosen_masks(prediction, features, query)
+        class_ids = prediction.logits[rows, query].argmax(-1)
+        return PromptedMasks.of(logits, similarity[rows, query], class_ids)
