@@ -4,8 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from seg_assets.classes.mapping import load_class_map
 from seg_assets.classes.table import load_class_table
 from seg_assets.data.label_maps import label_table, read_label_map
@@ -55,14 +53,17 @@ def score_merged_maps(
                 truth = read_label_map(label_uri, label_format)
             with watch.time("compare"):
                 confusion = compare(
-                    prediction, truth, prediction_map=prediction_map, truth_map=truth_map
+                    prediction,
+                    truth,
+                    prediction_map=prediction_map,
+                    truth_map=truth_map,
+                    where=image_id,
                 )
-            counted = int(confusion.counts.sum())
             row = {
                 "image_id": image_id,
                 "table": prediction_classes,
                 "pixels": int(truth.size),
-                "ignored": int(truth.size) - counted,
+                "ignored": int(truth.size) - confusion.pixels,
                 "confusion": confusion.to_list(),
             }
             return {"evaluation_metrics": [row]}
@@ -131,14 +132,6 @@ def write_report(store: Store, shards: Sequence[str]) -> Evaluation:
         "images_without_truth": evaluation.without_truth,
         "images_failed": evaluation.failed,
         "scores": scores.to_json() if scores is not None else None,
-        "classes": scores.rows() if scores is not None else [],
     }
-    text = json.dumps(report, indent=2, default=_plain)
-    store.write_bytes(REPORT_PATH, text.encode())
+    store.write_bytes(REPORT_PATH, json.dumps(report, indent=2).encode())
     return evaluation
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} has no JSON form")

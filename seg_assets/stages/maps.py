@@ -6,7 +6,7 @@ from seg_assets.labels.fusion import RegionLabel, paint_labels
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, upstream
-from seg_assets.storage.png import decode_label_map, encode_label_map
+from seg_assets.storage.png import decode_label_map, png_cell
 from seg_assets.storage.store import Store
 
 SEMANTIC_CLASSES = "base28"
@@ -29,7 +29,7 @@ def paint_semantic_maps(store: Store, shard: str, *, recompute: bool = False) ->
                 region_map = paint_regions(records, *seem_map.shape)
                 label_map = paint_labels(region_map, regions, seem_map)
             with watch.time("encode"):
-                row = {"image_id": image_id, "label_map": encode_label_map(label_map, palette)}
+                row = {"image_id": image_id, "label_map": png_cell(label_map, palette, image_id)}
             return {"semantic_maps": [row]}
 
         return paint
@@ -67,7 +67,7 @@ def merge_maps(
             with watch.time("merge"):
                 merged = class_map.apply(label_map, where=f"image {image_id} of shard {shard}")
             with watch.time("encode"):
-                row = {"image_id": image_id, "label_map": encode_label_map(merged, palette)}
+                row = {"image_id": image_id, "label_map": png_cell(merged, palette, image_id)}
             return {"merged_maps": [row]}
 
         return merge

@@ -8,7 +8,7 @@ from seg_assets.masks.region_map import paint_regions
 from seg_assets.modeling.identity import checkpoint_identity
 from seg_assets.modeling.manifest import entry
 from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, upstream
-from seg_assets.storage.png import encode_label_map
+from seg_assets.storage.png import png_cell
 from seg_assets.storage.store import Store
 
 SEEM_ASSETS = ("seem_logits", "seem_labels", "region_labels")
@@ -59,8 +59,8 @@ def label_with_seem(
             with watch.time("encode"):
                 maps = {
                     "image_id": image_id,
-                    "label_map": encode_label_map(seem_image.label_map, base_palette),
-                    "coco133_map": encode_label_map(seem_image.coco_map, coco_palette),
+                    "label_map": png_cell(seem_image.label_map, base_palette, image_id),
+                    "coco133_map": png_cell(seem_image.coco_map, coco_palette, image_id),
                 }
                 return {
                     "seem_logits": [seem_image.factors.to_row(image_id)],
