@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from seg_assets.errors import CheckpointError
-from seg_assets.modeling.partial_file import Mark, PartialFile
+from seg_assets.modeling.partial_file import PARTIAL_SUFFIX, Mark, PartialFile
 from seg_assets.modeling.weights_file import other_kind
 
 _log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def fetch(
 def _open_part(target: Path) -> PartialFile:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return PartialFile(target.with_name(target.name + ".part"))
+        return PartialFile(target.with_name(target.name + PARTIAL_SUFFIX))
     except OSError as error:
         raise _cannot_write(target, error) from error
 

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+PARTIAL_SUFFIX = ".part"
+"""What a file is called while it grows: its name and this."""
+
 _CHUNK = 1 << 20
 
 

@@ -1,0 +1,5 @@
+"""The command line, `seg-assets`."""
+
+from seg_assets.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,143 @@
+"""`seg-assets label`: the whole chain over a folder, without Dagster and without a store."""
+
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from seg_assets.cli.options import parse_params
+from seg_assets.errors import ImageError, InputError
+from seg_assets.labels.params import LabelParams
+from seg_assets.masks.params import MASK_PRESETS, MaskParams
+from seg_assets.modeling.devices import DEVICES_VARIABLE, parse_devices
+
+CLASSES = ("merged19", "base28")
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="For the results."
+)
+@click.option(
+    "--sam",
+    default="sam_vit_h",
+    show_default=True,
+    envvar="SEG_SAM_MODEL",
+    show_envvar=True,
+    metavar="NAME",
+    help="Model that finds the masks; `seg-assets models list` shows them.",
+)
+@click.option(
+    "--seem",
+    default="seem_focall_v1",
+    show_default=True,
+    envvar="SEG_SEEM_MODEL",
+    show_envvar=True,
+    metavar="NAME",
+    help="Model that names them.",
+)
+@click.option(
+    "--device",
+    envvar=DEVICES_VARIABLE,
+    show_envvar=True,
+    metavar="D",
+    help="cpu, cuda:0, ...; of several, the first.  [default: the first CUDA device, else cpu]",
+)
+@click.option(
+    "--classes",
+    type=click.Choice(CLASSES),
+    default=CLASSES[0],
+    show_default=True,
+    help="Classes of the overlays; base28 leaves out the merged maps.",
+)
+@click.option(
+    "--masks",
+    "preset",
+    type=click.Choice(list(MASK_PRESETS)),
+    default="upstream",
+    show_default=True,
+    help="Preset of the mask generator's parameters.",
+)
+@click.option(
+    "--mask-param",
+    "mask_settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change one of the preset's parameters, as points_per_side=16. May be repeated.",
+)
+@click.option(
+    "--label-param",
+    "label_settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a parameter of the labelling, as max_side=1024. May be repeated.",
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
+@click.option("--overwrite", is_flag=True, help="Label again what DIR has results of.")
+def label(
+    source: str,
+    out: Path,
+    sam: str,
+    seem: str,
+    device: str | None,
+    classes: str,
+    preset: str,
+    mask_settings: tuple[str, ...],
+    label_settings: tuple[str, ...],
+    limit: int | None,
+    overwrite: bool,
+) -> None:
+    """Label every image of SOURCE: a folder, an image, a tar file, or an s3:// prefix.
+
+    DIR receives label maps as indexed PNG, overlays, and regions.csv and regions.parquet with a
+    line per region. Sub-folders of SOURCE stay sub-folders. An image that cannot be read goes to
+    errors.csv and does not stop the others. Run again, and only what is missing is done.
+    """
+    mask_params = parse_params(MaskParams, mask_settings, MASK_PRESETS[preset], "--mask-param")
+    label_params = parse_params(LabelParams, label_settings, {}, "--label-param")
+
+    # The rest of the chain brings torch, which takes seconds to import: not for --help.
+    from seg_assets.cli.label_output import LabelOutput  # noqa: PLC0415
+    from seg_assets.data.sources import find_shards  # noqa: PLC0415
+    from seg_assets.modeling.identity import checkpoint_identity  # noqa: PLC0415
+    from seg_assets.modeling.manifest import entry  # noqa: PLC0415
+    from seg_assets.pipeline import Pipeline  # noqa: PLC0415
+
+    _refuse_inside(out, source)
+    images = [image for shard in find_shards(source, limit=limit) for image in shard.images]
+    settings = {
+        "sam": {"model": sam, "checkpoint": checkpoint_identity(entry(sam, kind="sam"))},
+        "masks": mask_params.model_dump(mode="json"),
+        "seem": {"model": seem, "checkpoint": checkpoint_identity(entry(seem, kind="seem"))},
+        "labels": label_params.model_dump(mode="json"),
+        "classes": classes,
+    }
+    output = LabelOutput.open(out, settings, overwrite=overwrite)
+    todo = output.missing(images)
+    if todo:
+        pipeline = Pipeline.load(
+            sam=sam,
+            seem=seem,
+            device=parse_devices(device or "")[0].device,
+            mask_params=mask_params,
+            label_params=label_params,
+            merged_classes=classes,
+        )
+        done = len(images) - len(todo)
+        for image in tqdm(todo, initial=done, total=len(images), unit="image", disable=None):
+            output.label(image, pipeline)
+    output.finish(images)
+    click.echo(
+        f"{len(images)} images: {len(todo) - len(output.failed)} labelled, "
+        f"{len(images) - len(todo)} were done already, {len(output.failed)} failed; "
+        f"the results are in {out}"
+    )
+    if output.failed:
+        raise ImageError(f"{len(output.failed)} images failed: {out / 'errors.csv'} says why")
+
+
+def _refuse_inside(out: Path, source: str) -> None:
+    """The next run would take the overlays in `out` for images of `source`."""
+    if Path(source).is_dir() and out.resolve().is_relative_to(Path(source).resolve()):
+        raise InputError(f"--out {out} lies inside {source}: choose a folder beside it")

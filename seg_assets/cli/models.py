@@ -1,0 +1,100 @@
+"""`seg-assets models`: which weights there are, and how they get here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from tqdm import tqdm
+
+from seg_assets.errors import CheckpointError
+from seg_assets.modeling.download import download as download_weights
+from seg_assets.modeling.download import verify as verify_weights
+from seg_assets.modeling.fetch import Progress
+from seg_assets.modeling.manifest import ModelEntry, entry, manifest, models_dir, weights_path
+from seg_assets.modeling.partial_file import PARTIAL_SUFFIX
+
+
+@click.group()
+def models() -> None:
+    """List, download and verify the weights."""
+
+
+@models.command("list")
+def list_models() -> None:
+    """Print the models, one a line: name, what it is, size, licence, and whether it is here."""
+    rows = [
+        (found.name, found.title, _size(found), found.licence, _state(found))
+        for found in manifest().values()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        click.echo("  ".join(cell.ljust(width) for cell, width in cells).rstrip())
+    click.echo(f"\nWeights are kept in {models_dir()}; SEG_MODELS_DIR names another folder.")
+
+
+@models.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--force", is_flag=True, help="Download anew what is here already.")
+def download(names: tuple[str, ...], force: bool) -> None:
+    """Download the weights of the models called NAME; a stopped download goes on where it was.
+
+    What is here already is verified instead.
+    """
+    for wanted in [entry(name) for name in names]:
+        with _progress_bar(wanted.name) as progress:
+            path = download_weights(wanted, progress=progress, force=force)
+        click.echo(f"{wanted.name}: {path}")
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+def verify(names: tuple[str, ...]) -> None:
+    """Hash the weights of the models called NAME, by default of all that are here.
+
+    Each file is held against its published hash, or else against the record of its download.
+    """
+    wanted = [entry(name) for name in names] or [
+        found for found in manifest().values() if weights_path(found).is_file()
+    ]
+    if not wanted:
+        click.echo(f"No weights are in {models_dir()}; `seg-assets models download` gets them.")
+    damaged = []
+    for found in wanted:
+        try:
+            click.echo(f"{found.name}: right ({verify_weights(found)})")
+        except CheckpointError as error:
+            click.echo(f"{found.name}: {error}", err=True)
+            damaged.append(found.name)
+    if damaged:
+        raise CheckpointError(f"{len(damaged)} of {len(wanted)} did not pass: {', '.join(damaged)}")
+
+
+@contextmanager
+def _progress_bar(name: str) -> Iterator[Progress]:
+    """A bar on stderr, where that is a terminal."""
+    with tqdm(desc=name, unit="B", unit_scale=True, unit_divisor=1000, disable=None) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _size(found: ModelEntry) -> str:
+    path = weights_path(found)
+    size = path.stat().st_size if path.is_file() else found.bytes
+    return "-" if size is None else f"{size / 1e6:,.0f} MB"
+
+
+def _state(found: ModelEntry) -> str:
+    path = weights_path(found)
+    if not path.is_file():
+        part = path.with_name(path.name + PARTIAL_SUFFIX)
+        if part.is_file():
+            return f"{part.stat().st_size / 1e6:,.0f} MB downloaded so far"
+        return "not downloaded" if found.seed is None else f"random weights (seed {found.seed})"
+    if found.bytes not in (None, path.stat().st_size):
+        return "damaged: wrong size"
+    return "here"
