@@ -1,5 +1,6 @@
 """Files behind any fsspec URL: a folder of this machine, s3://bucket/prefix and the like."""
 
+import errno
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -149,7 +150,8 @@ def read_bytes(
 
     Raises:
         ImageError: this file is missing, may not be read, or ends too early.
-        StoreError: the storage does not answer: a fault of the moment, not of this image.
+        StoreError: the storage does not answer or refuses us (an expired token looks like this): a
+            fault of the moment, not of this image.
         InputError: the URL's protocol is unknown.
     """
     folder = open_folder(uri, storage_options)
@@ -166,10 +168,13 @@ def read_bytes(
         raise ImageError(
             f"{uri} is not there: put the file back or register its shard again"
         ) from error
-    except PermissionError as error:
-        raise ImageError(f"{uri} may not be read: give this user access to it") from error
     except Exception as error:  # every file system has its own errors for a failed connection
-        raise _unanswered(uri, error) from error
+        if isinstance(error, PermissionError) and folder.is_local:
+            raise ImageError(f"{uri} may not be read: give this user access to it") from error
+        # S3's answer to a range that begins behind the end; local files give no bytes instead
+        if not (isinstance(error, OSError) and error.errno == errno.EINVAL and start > 0):
+            raise _unanswered(uri, error) from error
+        data = b""
     if size is not None and len(data) != size:
         raise ImageError(
             f"{uri} ends before byte {stop}: it has changed or is truncated, "

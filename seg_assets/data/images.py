@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
-# What Pillow may recognise, whatever the name says. MPO is what phones write under .jpg. Nothing
-# here runs another program, as Pillow's EPS reader does.
-PILLOW_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")
+# What Pillow may recognise, whatever the name says; nothing here runs another program, as Pillow's
+# EPS reader does.
+PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 
 MAX_PIXELS_VARIABLE = "SEG_MAX_IMAGE_PIXELS"
 # Pillow's own limit, above which it takes an image for an attack.
@@ -113,6 +113,7 @@ def decode_image(data: bytes, where: str) -> DecodedImage:
         raise
     except Exception as error:  # as in open_image
         raise ImageError(f"{where} is truncated or damaged ({error}): fetch it again") from error
+    # phones write MPO, a JPEG with a second one behind it
     image_format = "JPEG" if image.format == "MPO" else str(image.format)
     return DecodedImage(_turn_upright(pixels, orientation), image_format)
 
@@ -137,9 +138,9 @@ def open_image(data: bytes, where: str, formats: Sequence[str] = PILLOW_FORMATS)
         try:
             image = Image.open(io.BytesIO(data), formats=list(formats))
         except UnidentifiedImageError as error:
-            known = ", ".join(name for name in formats if name != "MPO")
             raise ImageError(
-                f"{where} is not an image of a known format ({known}): remove it or convert it"
+                f"{where} is not an image of a known format ({', '.join(formats)}): "
+                "remove it or convert it"
             ) from error
         except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
             raise ImageError(f"{where} has a damaged header ({error}): fetch it again") from error

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seg_assets.data.label_maps import label_table, read_label_map
+from seg_assets.errors import ImageError, InputError
+from seg_assets_tests.data.conftest import encoded, picture
+
+IDS = np.array([[0, 1, 11], [12, 254, 255]], np.uint8)
+
+
+def indexed(values: np.ndarray) -> Image.Image:
+    image = Image.fromarray(values, "P")
+    image.putpalette(list(range(255, -1, -1)) * 3)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("label_format", "table"),
+    [
+        ("camvid", "camvid11"),
+        ("png:cityscapes19", "cityscapes19"),
+        ("png:my/own.toml", "my/own.toml"),
+    ],
+)
+def test_a_label_format_names_its_class_table(label_format: str, table: str) -> None:
+    assert label_table(label_format) == table
+
+
+@pytest.mark.parametrize("label_format", ["", "png:", "png", "cityscapes19", "CamVid"])
+def test_an_unknown_label_format_is_refused(label_format: str) -> None:
+    with pytest.raises(InputError, match=r"is unknown: use 'camvid' or 'png:<class table>'"):
+        label_table(label_format)
+    with pytest.raises(InputError, match="label format"):
+        read_label_map("/anywhere", label_format)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [Image.fromarray(IDS), indexed(IDS), Image.fromarray(IDS.astype(np.uint16))],
+    ids=["grey", "indexed", "16 bits"],
+)
+def test_stored_numbers_are_the_ids(tmp_path: Path, image: Image.Image) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(image))
+    ids = read_label_map(str(path), "png:ade150")
+    assert ids.dtype == np.uint8
+    np.testing.assert_array_equal(ids, IDS)
+
+
+def test_transparency_does_not_change_ids(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(indexed(IDS), transparency=0))
+    np.testing.assert_array_equal(read_label_map(str(path), "png:ade150"), IDS)
+
+
+def test_camvids_unlabelled_becomes_255_and_nothing_else_changes(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(IDS))
+    expected = [[0, 1, 255], [12, 254, 255]]
+    np.testing.assert_array_equal(read_label_map(str(path), "camvid"), expected)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (encoded(picture()), r"holds colours \(RGB\), not class ids: convert it"),
+        (encoded(np.array([[0, 300]], np.uint16)), r"holds the id 300: ids go up to 254"),
+        (encoded(picture(), "JPEG"), r"not an image of a known format \(PNG\)"),
+        (encoded(IDS)[:40], "fetch it again|remove it"),
+        (b"", r"is empty \(0 bytes\)"),
+        (b"text", "not an image of a known format"),
+    ],
+    ids=["colours", "large id", "jpeg", "truncated", "empty", "text"],
+)
+def test_files_without_ids_are_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "label.png"
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match=message) as caught:
+        read_label_map(str(path), "png:ade150")
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_label_is_an_image_error(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="gone.png is not there"):
+        read_label_map(str(tmp_path / "gone.png"), "camvid")
+
+
+def test_real_labels_hold_the_classes_of_their_tables(shared_dir: Path) -> None:
+    camvid = sorted((shared_dir / "data/camvid/labels/val").glob("*.png"))[0]
+    assert set(np.unique(read_label_map(str(camvid), "camvid"))) <= {*range(11), 255}
+    cityscapes = sorted((shared_dir / "data/cityscapes/trainIds").glob("*.png"))[0]
+    ids = read_label_map(str(cityscapes), "png:cityscapes19")
+    assert set(np.unique(ids)) <= {*range(19), 255}
