@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seg_assets.modeling.seem.features import ImageFeatures, Prediction
-from seg_assets.modeling.seem.layers import unit
+from seg_assets.modeling.seem.layers import full_precision, unit
 
 MAX_TEXT_SCALE = 100.0  # CLIP's bound on the factor of a text similarity
 
@@ -66,6 +66,8 @@ def to_image(
         (..., height, width).
     """
     height, width = features.image_size
+    if not logits.numel():  # torch does not resize nothing
+        return logits.new_zeros(*logits.shape[:-2], *(size or (height, width)))
     x = logits.reshape(1, -1, *logits.shape[-2:])
     x = F.interpolate(x, size=features.padded_size, mode="bilinear", align_corners=False)
     x = x[..., :height, :width]
@@ -105,7 +107,8 @@ def match_text(
     """
     scale = logit_scale.exp().clamp(max=MAX_TEXT_SCALE)
     captions = unit(prediction.captions).expand(len(sentences), -1, -1)
-    similarity = (scale * captions @ unit(sentences).to(captions.dtype)[..., None])[..., 0]
+    directions = unit(full_precision(sentences))[..., None]
+    similarity = (scale * captions @ directions)[..., 0]
     return similarity, similarity.argmax(1)
 
 

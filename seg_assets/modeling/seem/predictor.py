@@ -7,7 +7,7 @@ more = predictor.segment_like(other_image, image, dogs.masks)
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from seg_assets.modeling.seem.postprocess import (
     to_image,
 )
 from seg_assets.modeling.seem.prompted_masks import PromptedMasks
-from seg_assets.modeling.seem.prompts import RegionPrompt, TextPrompt, mask_tensor, refuse_empty
+from seg_assets.modeling.seem.prompts import RegionPrompt, mask_tensor, refuse_empty
 from seg_assets.modeling.seem.tokenizer import tokenize
 
 Wiring = Literal["demo", "v1"]
@@ -98,7 +98,8 @@ class SeemPredictor:
                 "give RGB of shape (H, W, 3) and type uint8."
             )
         with self._running():
-            pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+            # a copy: torch takes neither read-only arrays nor mirrored views
+            pixels = torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
             return self.model.encode_image(pixels)
 
     def segment_text(
@@ -111,15 +112,14 @@ class SeemPredictor:
         """
         features = self.read(image)
         texts = [texts] if isinstance(texts, str) else list(texts)
-        tokens = tokenize(texts, context=self.model.config.text_context)
         answers = []
-        for start in range(0, len(texts), self.prompts_at_once):
-            part = slice(start, start + self.prompts_at_once)
+        for start in range(0, max(1, len(texts)), self.prompts_at_once):
+            part = texts[start : start + self.prompts_at_once]
+            tokens = tokenize(part, context=self.model.config.text_context)
             with self._running():
-                text = self.model.read_texts(tokens.ids[part], tokens.attention[part])
-                text = TextPrompt(text.tokens, text.valid, text.sentences.float())
+                text = self.model.read_texts(tokens.ids, tokens.attention)
                 prediction = self.model.decode(features, self.text_table, text=text)
-            scale = self.model.language.logit_scale
+            scale = self.model.language.logit_scale.detach()
             similarity, query = match_text(prediction, text.sentences, scale)
             answers.append(self._answer(features, prediction, similarity, query))
         return PromptedMasks.joined(answers, features.image_size)
@@ -142,8 +142,10 @@ class SeemPredictor:
                 checkpoint was trained.
 
         Raises:
-            InputError: a mask is empty or of another size.
+            InputError: a mask is empty or of another size, or there is no such wiring.
         """
+        if wiring not in get_args(Wiring):
+            raise InputError(f"There is no wiring {wiring!r}; choose demo or v1.")
         features = self.read(image)
         wanted = mask_tensor(masks, features.image_size)
         unwanted = None if negatives is None else mask_tensor(negatives, features.image_size)
@@ -153,13 +155,10 @@ class SeemPredictor:
                 "give one for each, all False where there is nothing to keep out."
             )
         refuse_empty(wanted)
-        ask = self._ask_v1 if wiring == "v1" else self._ask_demo
-        answers = []
-        for start in range(0, len(wanted), self.prompts_at_once):
-            part = slice(start, start + self.prompts_at_once)
-            answers.append(
-                ask(features, wanted[part], None if unwanted is None else unwanted[part])
-            )
+        ask = {"demo": self._ask_demo, "v1": self._ask_v1}[wiring]
+        inside = self._batches(wanted)
+        outside = [None] * len(inside) if unwanted is None else self._batches(unwanted)
+        answers = [ask(features, *part) for part in zip(inside, outside, strict=True)]
         return PromptedMasks.joined(answers, features.image_size)
 
     def segment_like(
@@ -178,13 +177,12 @@ class SeemPredictor:
         Raises:
             InputError: a mask is empty or of another size than the reference image.
         """
-        features, reference = self.read(image), self.read(reference_image)
+        reference = self.read(reference_image)
         masks = mask_tensor(reference_masks, reference.image_size)
         refuse_empty(masks)
+        features = self.read(image)
         answers = []
-        for part in masks.split(self.prompts_at_once):
-            if not len(part):
-                continue
+        for part in self._batches(masks):
             with self._running():
                 region = self.model.read_masks(reference, part)
                 prediction = self.model.decode(features, self.text_table, regions=[region])
@@ -217,13 +215,9 @@ class SeemPredictor:
         # only queries that can own a pixel are brought to image size
         keep = confident_queries(prediction.logits[0], score_threshold)
         masks = to_image(features.masks(prediction.mask_embeddings[:, keep])[0], features)
-        result, segments = panoptic(
-            prediction.logits[0, keep],
-            masks,
-            coco_things() if things is None else things,
-            score_threshold=score_threshold,
-            overlap_threshold=overlap_threshold,
-        )
+        counted = coco_things() if things is None else things
+        limits = {"score_threshold": score_threshold, "overlap_threshold": overlap_threshold}
+        result, segments = panoptic(prediction.logits[0, keep], masks, counted, **limits)
         return result.cpu().numpy(), segments
 
     def instances(
@@ -242,15 +236,19 @@ class SeemPredictor:
         """
         features, prediction = self._objects(image)
         masks = to_image(features.masks(prediction.mask_embeddings)[0], features)
-        wanted = coco_things() if things is None else things
-        return instances(prediction.logits[0], masks, wanted, top=top)
+        counted = coco_things() if things is None else things
+        return instances(prediction.logits[0], masks, counted, top=top)
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        kind = self.model.device.type
-        enabled = self.autocast is not None
-        with torch.inference_mode(), torch.autocast(kind, self.autocast, enabled=enabled):
+        mixed = torch.autocast(
+            self.model.device.type, self.autocast, enabled=self.autocast is not None
+        )
+        with torch.inference_mode(), mixed:
             yield
+
+    def _batches(self, masks: Tensor) -> list[Tensor]:
+        return [part for part in masks.split(self.prompts_at_once) if len(part)]
 
     def _objects(self, image: np.ndarray | ImageFeatures) -> tuple[ImageFeatures, Prediction]:
         features = self.read(image)
@@ -276,10 +274,9 @@ class SeemPredictor:
             objects = self.model.decode(features, self.text_table)
             # one by one: masks of one pass share the limit of points
             for i in range(len(wanted)):
-                keep_out = None if unwanted is None else unwanted[i : i + 1].to(device)
-                points = joint_points(
-                    wanted[i : i + 1].to(device), keep_out, features.padded_size, limit
-                )
+                inside = wanted[i : i + 1].to(device)
+                outside = None if unwanted is None else unwanted[i : i + 1].to(device)
+                points = joint_points(inside, outside, features.padded_size, limit)
                 decoder = self.model.predictor
                 answer = decode_masks(decoder, features, points, even_queries(decoder, 1))
                 masks.append(answer.masks)

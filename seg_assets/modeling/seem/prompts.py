@@ -105,7 +105,7 @@ def mask_tensor(masks: np.ndarray, image_size: tuple[int, int]) -> Tensor:
             f"Mask prompts have the shape {given.shape}; give (N, {image_size[0]}, "
             f"{image_size[1]}), the size of the image."
         )
-    return torch.from_numpy(np.ascontiguousarray(found.astype(bool)))
+    return torch.from_numpy(np.array(found, dtype=bool, order="C"))
 
 
 def refuse_empty(masks: Tensor) -> None:

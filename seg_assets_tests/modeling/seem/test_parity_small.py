@@ -1,4 +1,4 @@
-"""Every tensor of golden_small: upstream's code, CPU, fp32; tolerance 1e-4 of a tensor's maximum."""
+"""Every tensor of golden_small (upstream's code, CPU, fp32), within 1e-4 of its maximum."""
 
 import dataclasses
 
