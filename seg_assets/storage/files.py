@@ -4,7 +4,9 @@ import errno
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
+
+import pyarrow as pa
 
 from seg_assets.errors import StoreError
 
@@ -38,7 +40,7 @@ class Files(Protocol):
         """Return the bytes of a file."""
         ...
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> pa.NativeFile:
         """Open a file for random reading."""
         ...
 

@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+
+import pyarrow as pa
 
 from seg_assets.errors import StoreError
 from seg_assets.storage.files import explained, explained_unless_missing
@@ -38,10 +39,10 @@ class LocalFiles:
         with explained_unless_missing("look at", self.location(path)):
             return (self.root / path).stat().st_size
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> pa.NativeFile:
         """Open a file for random reading."""
         with explained_unless_missing("read", self.location(path)):
-            return (self.root / path).open("rb")
+            return pa.OSFile(str(self.root / path), "rb")
 
     def read(self, path: str) -> bytes:
         """Read a whole file."""

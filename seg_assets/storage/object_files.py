@@ -5,8 +5,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import pyarrow as pa
 from fsspec.core import url_to_fs
 
 from seg_assets.errors import StoreError
@@ -72,10 +73,11 @@ class ObjectFiles:
         with self._reading("look at", path):
             return self.filesystem.info(self._key(path))["size"]
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> pa.NativeFile:
         """Open an object for random reading: each read is one ranged request."""
         with self._reading("read", path):
-            return self.filesystem.open(self._key(path), "rb", cache_type="none")
+            file = self.filesystem.open(self._key(path), "rb", cache_type="none")
+        return pa.PythonFile(file, mode="r")
 
     def read(self, path: str) -> bytes:
         """Read a whole object."""

@@ -154,7 +154,8 @@ class PartReader:
         group = self._groups[image_id]
         try:
             if group is None:
-                return self._parquet.schema_arrow.empty_table()
+                empty = self._parquet.schema_arrow.empty_table()
+                return empty if columns is None else empty.select(list(columns))
             return self._parquet.read_row_group(group, columns=columns)
         except (pa.ArrowException, OSError, IndexError) as error:
             raise self._damaged(error) from error
@@ -203,7 +204,7 @@ def inspect_part(
     finally:
         reader.close()
     with files.open(path) as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return PartRecord(
         name=path.rpartition("/")[2],
         image_ids=note.image_ids,

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from seg_assets.errors import StoreError
+from seg_assets.errors import InputError, StoreError
 from seg_assets.storage.files import Files
 from seg_assets.storage.manifest import Manifest, PartRecord, load_manifest
 from seg_assets.storage.names import check_name, schema_of
@@ -83,8 +83,10 @@ class ShardReader:
             columns: names of the columns to read; all by default.
 
         Raises:
+            InputError: a column is unknown.
             StoreError: the shard holds no such image, or its file is missing or damaged.
         """
+        self._check_columns(columns)
         if image_id in self.failed:
             stage, message = self.failed[image_id]
             raise StoreError(f"{self._folder} has no rows of {image_id}: {stage} failed, {message}")
@@ -99,13 +101,23 @@ class ShardReader:
             columns: names of the columns to read; all by default.
 
         Raises:
+            InputError: a column is unknown.
             StoreError: a file is missing or damaged.
         """
+        self._check_columns(columns)
         schema = self._schema
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
         tables = [self.table(image_id, columns) for image_id in self.image_ids]
         return pa.concat_tables([schema.empty_table(), *tables])
+
+    def _check_columns(self, columns: Sequence[str] | None) -> None:
+        for name in columns or ():
+            if name not in self._schema.names:
+                raise InputError(
+                    f"{self.manifest.asset} has no column {name!r}: "
+                    f"it has {', '.join(self._schema.names)}"
+                )
 
     def errors(self) -> pa.Table:
         """Return the failed images as a table of the `errors` schema."""

@@ -116,14 +116,13 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
             column("mask_id", pa.int32(), "the row of sam_masks that the region comes from"),
             column("area", pa.int64(), "pixels in the region"),
             column("coco133_id", pa.int32(), "SEEM's class for the region, 133 = no object"),
-            column("class_id", pa.int32(), "the base28 class that the region was painted with"),
+            column("class_id", pa.int32(), "base28 id the region is painted with, 255 = no label"),
             column("score", pa.float64(), "probability of the class coco133_id"),
-            column("margin", pa.float64(), "score minus that of the runner-up", optional=True),
+            column("margin", pa.float64(), "score minus that of the runner-up"),
             column(
                 "vote_share",
                 pa.float64(),
                 "share of the region's pixels that SEEM's label map gives the class",
-                optional=True,
             ),
             column("fallback", pa.bool_(), "whether the pixels of SEEM's label map decided"),
             column(

@@ -122,7 +122,9 @@ class ShardWriter:
         if self.manifest is None:
             self._finished = self._earlier_parts()
         else:
+            # The earlier run may have been killed after the manifest, while it cleaned up.
             self._files.remove_folder(self._pending_root)
+            self._remove_other_files()
             self._finished = {part.name: part for part in self.manifest.parts}
         self._todo = deque(part for part in self._plan if part.name not in self._finished)
         self.pending = [image_id for part in self._todo for image_id in part.image_ids]
@@ -278,5 +280,10 @@ class ShardWriter:
         names = [part.name for part in self._plan]
         for name in [*(name for name in names if name not in self._in_place), MANIFEST]:
             self._files.move(f"{self._pending_folder}/{name}", f"{self._folder}/{name}")
-        for name in set(self._files.list_files(self._folder)) - {*names, MANIFEST}:
-            self._files.remove(f"{self._folder}/{name}")
+        self._remove_other_files()
+
+    def _remove_other_files(self) -> None:
+        wanted = {*(part.name for part in self._plan), MANIFEST}
+        for name in self._files.list_files(self._folder):
+            if name not in wanted:
+                self._files.remove(f"{self._folder}/{name}")
