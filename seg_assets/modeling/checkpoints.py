@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seg_assets.errors import CheckpointError, InputError
-from seg_assets.modeling.manifest import ModelEntry, weights_path
+from seg_assets.modeling.manifest import ModelEntry, missing_weights, weights_path
 from seg_assets.modeling.weights_file import check_hash, refuse_other_files
 
 _log = logging.getLogger(__name__)
@@ -88,10 +88,7 @@ def load_model(
     path = weights_path(entry)
     from_file = path.is_file()
     if not from_file and entry.seed is None:
-        raise CheckpointError(
-            f"the weights of {entry.name} are not at {path}: "
-            f"run `seg-assets models download {entry.name}`"
-        )
+        raise missing_weights(entry)
     state: dict[str, Tensor] = {}
     sha256 = ""
     if from_file:

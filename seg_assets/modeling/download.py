@@ -11,7 +11,7 @@ from typing import Literal
 
 from seg_assets.errors import CheckpointError, InputError
 from seg_assets.modeling.fetch import Fetched, Progress, fetch
-from seg_assets.modeling.manifest import ModelEntry, weights_path
+from seg_assets.modeling.manifest import ModelEntry, missing_weights, weights_path
 from seg_assets.modeling.weights_file import (
     WeightsRecord,
     check_hash,
@@ -76,10 +76,7 @@ def verify(entry: ModelEntry) -> Verdict:
     if not path.is_file():
         if entry.seed is not None:
             return "no weights needed"
-        raise CheckpointError(
-            f"the weights of {entry.name} are not at {path}: "
-            f"run `seg-assets models download {entry.name}`"
-        )
+        raise missing_weights(entry)
     refuse_other_files(path)
     found, expected = check_hash(path, entry.sha256)
     if expected is None:

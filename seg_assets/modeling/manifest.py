@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from seg_assets.errors import InputError
+from seg_assets.errors import CheckpointError, InputError
 
 ModelKind = Literal["sam", "seem"]
 
@@ -121,6 +121,14 @@ def weights_path(entry: ModelEntry) -> Path:
     path = models_dir() / relative
     shipped = shipped_dir() / relative
     return shipped if shipped.is_file() and not path.is_file() else path
+
+
+def missing_weights(entry: ModelEntry) -> CheckpointError:
+    """The error of weights that are not there: where they are looked for, and how to get them."""
+    return CheckpointError(
+        f"the weights of {entry.name} are not at {weights_path(entry)}: "
+        + (f"run `seg-assets models download {entry.name}`" if entry.url else "put the file there")
+    )
 
 
 def _read_manifest(path: Path) -> dict[str, ModelEntry]:

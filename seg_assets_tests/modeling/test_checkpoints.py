@@ -252,3 +252,8 @@ def test_the_hash_of_a_state_sees_names_types_shapes_and_values():
     ]
     assert len({state_sha256(variant) for variant in variants}) == len(variants)
     assert state_sha256(state) == state_sha256(dict(reversed(state.items())))
+
+
+def test_missing_weights_without_an_address_are_to_be_put_there(folder):
+    with pytest.raises(CheckpointError, match=r"mine are not at .*mine\.pth: put the file there"):
+        load_model(a_file_entry(), small_network)
