@@ -134,7 +134,9 @@ def label(
         f"the results are in {out}"
     )
     if output.failed:
-        raise ImageError(f"{len(output.failed)} images failed: {out / 'errors.csv'} says why")
+        raise ImageError(
+            f"{len(output.failed)} of {len(images)} images failed: {out / 'errors.csv'} says why"
+        )
 
 
 def _refuse_inside(out: Path, source: str) -> None:

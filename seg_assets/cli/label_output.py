@@ -53,7 +53,10 @@ REGIONS = pa.schema(
         ("fallback", pa.bool_()),
     ]
 )
-"""A region's row: its class in the semantic map, SEEM's answer, the box of its mask, how sure."""
+"""A region's row: its class in the semantic map, SEEM's answer, its mask's box, how sure it is.
+
+The box is SA-1B's: `width` and `height` are distances between the outermost pixels.
+"""
 
 # Unexpected errors on the first images, and on nothing but them, are a fault of the set-up.
 _SYSTEMATIC_FAILURES = 3

@@ -178,7 +178,7 @@ def test_a_bad_image_is_recorded_and_the_others_are_labelled(photos, tmp_path, f
     (photos / "city" / "cut.jpg").write_bytes((photos / "city" / "b.jpg").read_bytes()[:300])
     result = run(photos, "--out", "out", *MODELS, status=1)
     assert "5 images: 3 labelled, 0 were done already, 2 failed" in result.stdout
-    assert result.stderr == "Error: 2 images failed: out/errors.csv says why\n"
+    assert result.stderr == "Error: 2 of 5 images failed: out/errors.csv says why\n"
     errors = rows(tmp_path / "out" / "errors.csv")
     assert [row["image_id"] for row in errors] == ["city/cut", "text"]
     assert "is not an image" in errors[1]["message"]
