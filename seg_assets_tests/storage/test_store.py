@@ -1,6 +1,8 @@
 import pickle
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,19 +122,22 @@ def test_a_file_in_place_of_the_root_is_one_sentence(tmp_path: Path, doing: str)
         calls[doing]()
 
 
-def test_a_store_without_write_permission_is_one_sentence(tmp_path: Path) -> None:
-    # Root may write everywhere: the child gives that up first.
-    (tmp_path / "store").mkdir(mode=0o555)
-    tmp_path.chmod(0o755)
-    for folder in tmp_path.parents[:3]:
-        if folder.owner() != "root" or folder.name.startswith("pytest"):
-            folder.chmod(folder.stat().st_mode | 0o055)
+@pytest.fixture
+def read_only_folder() -> Iterator[Path]:
+    # Not tmp_path: its parents are closed to the other user that a test run by root becomes.
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o555)
+        yield Path(name)
+        Path(name).chmod(0o755)
+
+
+def test_a_store_without_write_permission_is_one_sentence(read_only_folder: Path) -> None:
     script = (
         "import os\n"
         "from seg_assets.errors import StoreError\n"
         "from seg_assets.storage.store import Store\n"
-        "if os.geteuid() == 0: os.setuid(65534)\n"
-        f"store = Store({str(tmp_path / 'store')!r})\n"
+        "if os.geteuid() == 0: os.setuid(65534)  # root may write everywhere\n"
+        f"store = Store({str(read_only_folder)!r})\n"
         "try: store.write_bytes('a', b'')\n"
         "except StoreError as error: print(error)\n"
         "try:\n"
