@@ -76,6 +76,10 @@ def _read_split(folder: Folder, split: str, storage_options: StorageOptions) -> 
                 "label's path, both relative to the list"
             )
         image, label = pair
+        if image in labels:
+            raise InputError(
+                f"line {number} of {where} lists {image} again: remove one of the lines"
+            )
         labels[image] = label
     if not labels:
         raise InputError(f"{where} lists no images: give one pair of paths per line")

@@ -25,10 +25,20 @@ def image_ids(names: Iterable[str]) -> dict[str, str]:
 
     Returns:
         image id -> file name.
+
+    Raises:
+        InputError: two names give one id all the same (a.jpg, a.png and a.jpg.png).
     """
     stems = {name: str(PurePosixPath(name).with_suffix("")) for name in names}
     shared = Counter(stems.values())
-    ids = {stem if shared[stem] == 1 else name: name for name, stem in stems.items()}
+    ids: dict[str, str] = {}
+    for name, stem in sorted(stems.items()):
+        image_id = stem if shared[stem] == 1 else name
+        other = ids.setdefault(image_id, name)
+        if other != name:
+            raise InputError(
+                f"{other} and {name} would both have the image id {image_id}: rename one of them"
+            )
     return dict(sorted(ids.items()))
 
 
