@@ -10,7 +10,8 @@ import dagster as dg
 def defs() -> dg.Definitions:
     """Load the definitions; imports no torch and touches neither disk nor network.
 
-    Each asset links to the lines that define it.
+    Each asset links to the lines that define it. A run is one process: a shard's models stay loaded
+    from step to step, and no step pays for another start.
     """
     loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     with warnings.catch_warnings():
@@ -21,4 +22,5 @@ def defs() -> dg.Definitions:
         asset_checks=loaded.asset_checks,
         jobs=loaded.jobs,
         resources=loaded.resources,
+        executor=dg.in_process_executor,
     )

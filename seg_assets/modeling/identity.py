@@ -1,7 +1,6 @@
 """Which weights a result came from, found without opening them."""
 
-from seg_assets.errors import CheckpointError
-from seg_assets.modeling.manifest import ModelEntry, weights_path
+from seg_assets.modeling.manifest import ModelEntry, missing_weights, weights_path
 from seg_assets.modeling.weights_file import read_record, sha256_of
 
 
@@ -21,10 +20,7 @@ def checkpoint_identity(entry: ModelEntry) -> str:
     if not path.is_file():
         if entry.seed is not None:
             return f"seed {entry.seed} of {entry.config}"
-        raise CheckpointError(
-            f"the weights of {entry.name} are not at {path}: "
-            f"run `seg-assets models download {entry.name}`"
-        )
+        raise missing_weights(entry)
     if entry.sha256 is not None:
         return entry.sha256
     record = read_record(path)
