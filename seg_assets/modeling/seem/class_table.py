@@ -132,8 +132,9 @@ def _key(sha256: str, names: Sequence[str], templates: Sequence[str]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _content_hash(table: Tensor) -> str:
-    return hashlib.sha256(table.numpy().tobytes()).hexdigest()
+def _label(key: str, table: Tensor) -> dict[str, str]:
+    # one entry: safetensors writes several in any order, and the bytes should be the same each time
+    return {_KEY: f"{key} {hashlib.sha256(table.numpy().tobytes()).hexdigest()}"}
 
 
 def _read(path: Path, key: str, shape: tuple[int, int]) -> Tensor | None:
@@ -147,7 +148,7 @@ def _read(path: Path, key: str, shape: tuple[int, int]) -> Tensor | None:
     except (SafetensorError, OSError) as error:
         _log.warning("the text table %s is damaged (%s) and is made anew", path, error)
         return None
-    if found != {"key": key, "sha256": _content_hash(table)} or tuple(table.shape) != shape:
+    if found != _label(key, table) or tuple(table.shape) != shape:
         _log.warning("the text table %s is stale or damaged and is made anew", path)
         return None
     return table
@@ -156,7 +157,7 @@ def _read(path: Path, key: str, shape: tuple[int, int]) -> Tensor | None:
 def _write(path: Path, key: str, table: Tensor) -> None:
     """Keep the table, as a whole or not at all; failing to is no reason to stop."""
     table = table.cpu()
-    content = save({_KEY: table}, metadata={"key": key, "sha256": _content_hash(table)})
+    content = save({_KEY: table}, metadata=_label(key, table))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(content)

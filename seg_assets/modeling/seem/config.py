@@ -69,10 +69,11 @@ class SeemConfig:
         for name in ("depths", "focal_levels", "focal_windows"):
             if len(getattr(self, name)) != STAGES:
                 raise InputError(f"SeemConfig.{name} has not four entries; give one per stage.")
-        if self.hidden % GROUPS or self.hidden % (4 * self.heads):
+        # groups of one channel cannot be normalised on the one cell of a tiny image
+        if self.hidden % GROUPS or self.hidden == GROUPS or self.hidden % (4 * self.heads):
             raise InputError(
-                f"SeemConfig.hidden is {self.hidden}; make it a multiple of {GROUPS} "
-                f"and of four times the heads ({self.heads})."
+                f"SeemConfig.hidden is {self.hidden}; make it a multiple of {GROUPS} above "
+                f"{GROUPS} and of four times the heads ({self.heads})."
             )
         if self.queries < 3:
             raise InputError(f"SeemConfig.queries is {self.queries}; give three at least.")

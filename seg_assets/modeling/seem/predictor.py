@@ -32,7 +32,7 @@ from seg_assets.modeling.seem.postprocess import (
     to_image,
 )
 from seg_assets.modeling.seem.prompted_masks import PromptedMasks
-from seg_assets.modeling.seem.prompts import RegionPrompt, mask_tensor, refuse_empty
+from seg_assets.modeling.seem.prompts import mask_tensor, refuse_empty
 from seg_assets.modeling.seem.tokenizer import tokenize
 
 Wiring = Literal["demo", "v1"]
@@ -186,7 +186,8 @@ class SeemPredictor:
             with self._running():
                 region = self.model.read_masks(reference, part)
                 prediction = self.model.decode(features, self.text_table, regions=[region])
-            answers.append(self._match(features, prediction, region))
+            similarity, query, _ = match_region(prediction, region.query)
+            answers.append(self._answer(features, prediction, similarity, query))
         return PromptedMasks.joined(answers, features.image_size)
 
     def semantic(self, image: np.ndarray | ImageFeatures) -> np.ndarray:
@@ -263,7 +264,8 @@ class SeemPredictor:
             if unwanted is not None:
                 regions.append(self.model.read_masks(features, unwanted, positive=False))
             prediction = self.model.decode(features, self.text_table, regions=regions)
-        return self._match(features, prediction, regions[0])
+        similarity, query, _ = match_region(prediction, regions[0].query)
+        return self._answer(features, prediction, similarity, query)
 
     def _ask_v1(
         self, features: ImageFeatures, wanted: Tensor, unwanted: Tensor | None
@@ -286,12 +288,6 @@ class SeemPredictor:
         logits = to_image(torch.cat(masks).float(), features)
         best = match.similarity.max(1).values
         return PromptedMasks.of(logits, best, match.class_id)
-
-    def _match(
-        self, features: ImageFeatures, prediction: Prediction, region: RegionPrompt
-    ) -> PromptedMasks:
-        match = match_region(prediction, region.query)
-        return self._answer(features, prediction, match.similarity, match.query)
 
     @staticmethod
     def _answer(

@@ -1,11 +1,10 @@
 """Focal-L at its real size: keys and shapes of the official checkpoint, and golden_full.
 
-The weights are a formula of key and shape; reference numbers are upstream's on CPU in fp32. Tolerance
-1e-3 of a tensor's maximum, as its README asks for; ids exact; binary masks 99.9 %.
+The weights are a formula of key and shape; reference numbers are upstream's on CPU in fp32.
+Tolerance 1e-3 of a tensor's maximum, as its README asks for; ids exact; binary masks 99.9 %.
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,7 +51,7 @@ def test_the_training_checkpoint_differs_by_one_ignored_buffer(shared_dir: Path)
 
 
 @pytest.fixture(scope="module")
-def full(shared_dir: Path) -> Iterator[Golden]:
+def full(shared_dir: Path) -> Golden:
     folder = shared_dir / "golden" / "seem" / "golden_full"
     fill = load_fill(folder).fill
     model = meta_model()
@@ -64,7 +63,7 @@ def full(shared_dir: Path) -> Iterator[Golden]:
     config = json.loads((folder / "config.json").read_text())
     for key, probe in config["fill_probe"].items():
         assert float(state[key].double().sum()) == pytest.approx(probe["sum_float64"], rel=1e-9)
-    yield Golden(load_file(folder / "golden.safetensors"), config, model)
+    return Golden(load_file(folder / "golden.safetensors"), config, model)
 
 
 @pytest.mark.slow
