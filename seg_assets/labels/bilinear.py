@@ -1,7 +1,7 @@
 """Bilinear resizing of any part of a large array, one axis at a time.
 
-The same sampling as `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`, but able to
-make only the rows that are asked for, so that a full-size result never has to exist.
+The same sampling as `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`, but
+able to make only the rows that are asked for, so that a full-size result never has to exist.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,8 +44,8 @@ def resample(
 
     Args:
         read: gives the source's pixels a..b - 1 along `axis`, float32.
-        stages: the resizings in the order in which they happen; a stage may read only the first part
-            of the one before it (a crop).
+        stages: the resizings in the order in which they happen; a stage may read only the first
+            part of the one before it (a crop).
         start: first target pixel.
         stop: one past the last target pixel.
         axis: the axis that is resized.

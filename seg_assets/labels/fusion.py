@@ -1,7 +1,8 @@
 """From what SEEM answers about each region to one label per pixel.
 
-The rule, in the order of this file: a region takes the class that SEEM gives to its prompt; where that is
-"others", the class that SEEM's own map gives to most of its pixels; pixels in no region keep SEEM's label.
+The rule, in the order of this file: a region takes the class that SEEM gives to its prompt; where
+that is "others", the class that SEEM's own map gives to most of its pixels; pixels in no region
+keep SEEM's label.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -118,8 +119,8 @@ def fuse_answers(
         answers: SEEM's answer per region id; a region without one counts as answered "others".
         seem_map: (H, W) uint8, SEEM's own label per pixel in the target table.
         class_map: coco133 to the target table.
-        region_scores: for a region id, the sum of SEEM's scores over its pixels, (133,). Only asked for
-            when a vote is tied.
+        region_scores: for a region id, the sum of SEEM's scores over its pixels, (133,). Only asked
+            for when a vote is tied.
 
     Raises:
         InputError: the maps differ in size.
@@ -166,8 +167,8 @@ def count_votes(ids: np.ndarray, label_map: np.ndarray) -> np.ndarray:
     """
     if ids.shape != label_map.shape:
         raise InputError(
-            f"the region map is {ids.shape} and the label map {label_map.shape} pixels: pass the maps of "
-            "one image"
+            f"the region map is {ids.shape} and the label map {label_map.shape} pixels: "
+            "pass the maps of one image"
         )
     rows = int(ids.max(initial=0)) + 1
     pairs = ids.astype(np.int64).ravel() * 256 + label_map.ravel()
@@ -224,8 +225,8 @@ def paint_labels(
     strangers = sorted(regions ^ {label.region_id for label in labels})
     if strangers:
         raise InputError(
-            f"the region map and the region labels do not belong together: region ids {strangers[:10]} "
-            "occur in one of them only; label the image again"
+            "the region map and the region labels do not belong together: region ids "
+            f"{strangers[:10]} occur in one of them only; label the image again"
         )
     table = np.zeros(len(sizes), np.uint8)
     for label in labels:

@@ -1,8 +1,9 @@
 """SEEM's class scores of an image, kept as the two small factors that they are made of.
 
 The score of class c at pixel x is  S[c, x] = sum over queries q of softmax(class logits of q)[c] *
-sigmoid(mask logit of q at x), with the "no object" column dropped after the softmax. The dense array has
-133 x H x W numbers; its factors have queries x 134 and queries x H/4 x W/4, and rebuild it exactly.
+sigmoid(mask logit of q at x), with the "no object" column dropped after the softmax. The dense
+array has 133 x H x W numbers; its factors have queries x 134 and queries x H/4 x W/4, and rebuild
+it exactly.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,19 +16,20 @@ import numpy as np
 from seg_assets.labels.bilinear import Taps, bilinear_taps, resample
 from seg_assets.storage.arrays import decode_float16, encode_float16
 
-# Pixels rebuilt at once: about 7 kB of float32 each for 101 queries, so some 60 MB of working memory. It
-# fixes how the sums are grouped, hence their last bits: `argmax` and `scores` must share it.
+# Pixels rebuilt at once: about 7 kB of float32 each for 101 queries, so some 60 MB of working
+# memory. It fixes how the sums are grouped, hence their last bits: `argmax` and `scores` must share
+# it.
 PIXELS_PER_BAND = 8192
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True, eq=False)
 class LogitFactors:
-    """The factors of the class scores, as stored: everything derived from them can be rebuilt bit by bit.
+    """The factors of the class scores as stored; what derives from them is rebuilt bit by bit.
 
     Attributes:
-        class_logits: (K, classes + 1) float16, "no object" last, shifted so that each query's largest
-            is 0 (softmax does not see the shift; near 0 is where float16 is precise).
+        class_logits: (K, classes + 1) float16, "no object" last, shifted so that each query's
+            largest is 0 (softmax does not see the shift; near 0 is where float16 is precise).
         mask_logits: (K, h, w) float16, a quarter of the padded size.
         padded_size: (height, width) of the model's input with its padding.
         input_size: (height, width) of the model's input without it; <= `padded_size`.
@@ -53,9 +55,9 @@ class LogitFactors:
     ) -> "LogitFactors":
         """Keep the queries that say something, in float16.
 
-        A query adds to no score more than its probability of being any class at all. The queries with
-        the smallest such probabilities are dropped while these add up to at most `tolerance`: no score
-        falls by more than that, and none rises. At least one query stays.
+        A query adds to no score more than its probability of being any class at all. The queries
+        with the smallest such probabilities are dropped while these add up to at most `tolerance`:
+        no score falls by more than that, and none rises. At least one query stays.
 
         Args:
             class_logits: (Q, classes + 1) float, "no object" last.
@@ -80,7 +82,10 @@ class LogitFactors:
         )
 
     def scores(self) -> np.ndarray:
-        """(classes, H, W) float32 class scores, >= 0, not normalised: 1.8 GB for 1500 x 2250 pixels."""
+        """Class scores (classes, H, W) float32, >= 0, not normalised.
+
+        This is the large array: 1.8 GB for 133 classes and 1500 x 2250 pixels.
+        """
         height, width = self.output_size
         result = np.empty((self.class_logits.shape[1] - 1, height, width), np.float32)
         for start, stop, inside in self._bands():
@@ -89,9 +94,10 @@ class LogitFactors:
         return result
 
     def argmax(self) -> np.ndarray:
-        """(H, W) uint8 class of the highest score, the lowest id on ties; equals `scores().argmax(0)`.
+        """Class of the highest score, the lowest id on ties: (H, W) uint8.
 
-        Works band by band: memory does not grow with the image beyond the result.
+        Equals `scores().argmax(0)`. Works band by band: memory does not grow with the image beyond
+        the result.
         """
         height, width = self.output_size
         result = np.empty((height, width), np.uint8)
@@ -164,9 +170,10 @@ class LogitFactors:
     def _bands(
         self, first: int = 0, last: int | None = None
     ) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Yield (start, stop, how much each pixel is inside each query's mask: (pixels, K) float32).
+        """Yield first row, end row, and sigmoids of the mask logits (pixels, K) float32.
 
-        Bands always begin at multiples of their height; those outside rows first..last - 1 are skipped.
+        Bands always begin at multiples of their height; those outside rows first..last - 1 are
+        skipped.
         """
         height, width = self.output_size
         rows, columns = self._stages(0), self._stages(1)

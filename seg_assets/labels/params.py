@@ -8,72 +8,72 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class LabelParams(BaseModel):
     """How SEEM reads an image and names its regions.
 
-    The defaults are those of the SAM + SEEM pipeline that this stage re-implements: native resolution,
-    11 x 11 erosion, at most 512 points per prompt. The prompt points are an even subset, so the same
-    image gives the same labels in every run.
+    The defaults are those of the SAM + SEEM pipeline that this stage re-implements: native
+    resolution, 11 x 11 erosion, at most 512 points per prompt. The prompt points are an even
+    subset, so the same image gives the same labels in every run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     short_side: int | None = Field(
-        None,
+        default=None,
         ge=32,
-        description="Resize the image for SEEM so that its shorter side has this many pixels (512 in "
-        "SEEM's own demo); empty = native resolution. Label maps keep the image's size.",
+        description="Resize the image for SEEM so that its shorter side has this many pixels "
+        "(512 in SEEM's own demo); empty = native resolution. Label maps keep the image's size.",
     )
     max_side: int | None = Field(
-        None,
+        default=None,
         ge=32,
-        description="The longer side never exceeds this many pixels on its way into SEEM; empty = no "
-        "limit. Memory grows with the pixels, so set it when photos are large.",
+        description="The longer side never exceeds this many pixels on its way into SEEM; "
+        "empty = no limit. Memory grows with the pixels, so set it when photos are large.",
     )
     points: Literal["even", "random"] = Field(
-        "even",
-        description="Which pixels of a prompt SEEM looks at when there are more than it takes: evenly "
-        "spaced ones, or a seeded random draw.",
+        default="even",
+        description="Which pixels of a prompt SEEM looks at when there are more than it takes: "
+        "evenly spaced ones, or a seeded random draw.",
     )
-    seed: int = Field(0, ge=0, lt=2**31, description="Seed of the random points.")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the random points.")
     prompts_per_batch: int = Field(
-        16,
+        default=16,
         ge=1,
         le=1024,
         description="Regions decoded together; memory on the device grows with it, labels do not "
         "depend on it.",
     )
     top_k: int = Field(
-        3, ge=1, le=134, description="Class proposals kept per region, most probable first."
+        default=3, ge=1, le=134, description="Class proposals kept per region, most probable first."
     )
     pavement_to_sidewalk: bool = Field(
-        False,
+        default=False,
         description="Send COCO's pavement to sidewalk; the reference table sends it to road and "
         "leaves sidewalk without a source.",
     )
     erosion_size: int = Field(
-        11,
+        default=11,
         ge=1,
         le=101,
-        description="Diameter in pixels of the ellipse that erodes a region before it becomes a "
-        "prompt; odd.",
+        description="Diameter in pixels of the ellipse that erodes a region before it becomes "
+        "a prompt; odd.",
     )
     gentle_erosion_size: int = Field(
-        3,
+        default=3,
         ge=1,
         le=101,
-        description="Diameter of the ellipse used instead when the first one leaves too little; odd.",
+        description="Diameter of the ellipse used instead when the first leaves too little; odd.",
     )
     erosion_keep: float = Field(
-        0.3,
+        default=0.3,
         ge=0.0,
         le=1.0,
         description="The smallest share of a region that the first erosion may leave; below it the "
         "gentle erosion is used.",
     )
     score_tolerance: float = Field(
-        1e-3,
+        default=1e-3,
         ge=0.0,
         le=0.1,
-        description="Queries that found nothing are not stored, as long as no class score at any pixel "
-        "loses more than this in total; 0 stores all queries.",
+        description="Queries that found nothing are not stored, as long as no class score at any "
+        "pixel loses more than this in total; 0 stores all queries.",
     )
 
     @model_validator(mode="after")

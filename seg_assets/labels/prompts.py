@@ -1,7 +1,8 @@
 """The prompt that SEEM sees for a region: the region without its rim.
 
-SAM's outlines are off by a few pixels; the rim would show SEEM a little of the neighbours. So a region is
-eroded before it becomes a prompt (specification of the SAM + SEEM pipeline, "prompt mask for a region").
+SAM's outlines are off by a few pixels; the rim would show SEEM a little of the neighbours. So a
+region is eroded before it becomes a prompt (specification of the SAM + SEEM pipeline, "prompt mask
+for a region").
 """
 
 import math
@@ -17,7 +18,7 @@ from seg_assets.labels.params import LabelParams
 
 @dataclass(frozen=True)
 class RegionBox:
-    """Where a region lies: rows top..bottom - 1, columns left..right - 1, and how many pixels it has."""
+    """Where a region lies, rows top..bottom - 1, columns left..right - 1, and its pixel count."""
 
     region_id: int
     top: int
@@ -67,7 +68,7 @@ def region_boxes(ids: np.ndarray) -> list[RegionBox]:
 def ellipse_kernel(size: int) -> np.ndarray:
     """(size, size) uint8 disc; row dy spans round(sqrt(r^2 - dy^2)) pixels to each side.
 
-    Written out because the shape is part of the labelling rule and must not follow OpenCV's releases.
+    Written out because it is part of the labelling rule and must not follow OpenCV's releases.
     """
     radius = size // 2
     offsets = np.arange(size) - radius
@@ -82,8 +83,8 @@ def erode_region(region: np.ndarray, params: LabelParams) -> np.ndarray:
     """Erode a region into its prompt; the array's border does not erode.
 
     1. Erode with the large ellipse; if nothing is left, the region itself is the prompt.
-    2. If less than `erosion_keep` of it is left, erode with the small ellipse instead. It lies inside
-       the large one, so it leaves at least as much: the prompt of a region is never empty.
+    2. If less than `erosion_keep` of it is left, erode with the small ellipse instead. It lies
+       inside the large one, so it leaves at least as much: the prompt of a region is never empty.
 
     Args:
         region: (h, w) bool.
@@ -107,8 +108,8 @@ def region_prompts(
 ) -> Iterator[RegionPrompt]:
     """Yield the prompt of each region in `boxes`, working on its own box of the map only.
 
-    The box is widened by the radius of the ellipse as far as the image goes, so the outcome equals the
-    erosion of a full-size mask, at the image's border too.
+    The box is widened by the radius of the ellipse as far as the image goes, so the outcome equals
+    the erosion of a full-size mask, at the image's border too.
 
     Args:
         ids: (H, W) integer region ids.
@@ -128,8 +129,8 @@ def scale_prompt(
 ) -> RegionPrompt:
     """The same prompt in the pixels of a resized image.
 
-    A pixel of the resized image belongs to the prompt if the centre of one of the prompt's pixels falls
-    into it: a prompt that is not empty never becomes empty, however small the image gets.
+    A pixel of the resized image belongs to the prompt if the centre of one of the prompt's pixels
+    falls into it: a prompt that is not empty never becomes empty, however small the image gets.
 
     Args:
         prompt: in pixels of `image_size`.

@@ -16,13 +16,15 @@ from seg_assets.labels.logit_factors import LogitFactors
 from seg_assets.labels.params import LabelParams
 from seg_assets.labels.prompts import RegionPrompt, region_boxes, region_prompts, scale_prompt
 from seg_assets.masks.region_map import RegionMap
-from seg_assets.modeling.seem.decoder import ImageFeatures
+from seg_assets.modeling.seem.class_table import load_text_table
+from seg_assets.modeling.seem.features import ImageFeatures
+from seg_assets.modeling.seem.load import load_seem
 from seg_assets.modeling.seem.model import Seem
 from seg_assets.modeling.seem.postprocess import match_region
 from seg_assets.modeling.seem.prompts import SLOTS, Points, even_subset, pad_points, random_subset
 
-# Prompts times queries times pixels of the finest attention map: what a batch needs on the device is a
-# few floats for each, some hundred MB.
+# Prompts times queries times pixels of the finest attention map: what a batch needs on the device
+# is a few floats for each, some hundred MB.
 BATCH_ELEMENTS = 2**25
 
 
@@ -119,8 +121,8 @@ class SeemLabeler:
         ids, factors = region_map.ids, seem_image.factors
         if ids.shape != factors.output_size:
             raise InputError(
-                f"the region map is {ids.shape} and the image {factors.output_size} pixels: pass the "
-                "region map of this image"
+                f"the region map is {ids.shape} and the image {factors.output_size} pixels: "
+                "pass the region map of this image"
             )
         prompts = (
             scale_prompt(prompt, factors.output_size, factors.input_size)
@@ -138,9 +140,7 @@ class SeemLabeler:
         )
 
     @torch.inference_mode()
-    def ask(
-        self, features: ImageFeatures, prompts: list[RegionPrompt]
-    ) -> dict[int, RegionAnswer]:
+    def ask(self, features: ImageFeatures, prompts: list[RegionPrompt]) -> dict[int, RegionAnswer]:
         """Decode prompts together: the class of each is that of the query most like its pixels.
 
         Args:
@@ -150,17 +150,19 @@ class SeemLabeler:
         Returns:
             An answer per region id.
         """
-        region = self.model.predictor.region_prompt(features, self._points(features, prompts))
+        region = self.model.predictor.region_prompt(features, self.prompt_points(features, prompts))
         prediction = self.model.decode(features, self.text_table, regions=[region])
-        _, best, _ = match_region(prediction, region.query)
+        best = match_region(prediction, region.query).query
         matched = prediction.logits[torch.arange(len(best), device=best.device), best]
         answers = answers_of(matched.float().cpu().numpy(), self.params.top_k)
         return {prompt.region_id: answer for prompt, answer in zip(prompts, answers, strict=True)}
 
-    def _points(self, features: ImageFeatures, prompts: list[RegionPrompt]) -> dict[str, Points]:
+    def prompt_points(
+        self, features: ImageFeatures, prompts: list[RegionPrompt]
+    ) -> dict[str, Points]:
         """Per slot the chosen points of each prompt: column and row over the padded size."""
         height, width = features.padded_size
-        limit = self.model.cfg.max_points
+        limit = self.model.config.max_points
         points = {}
         for slot in SLOTS:
             lists = []
@@ -174,15 +176,35 @@ class SeemLabeler:
 
     def _batch_size(self, features: ImageFeatures) -> int:
         finest = max(height * width for height, width in features.sizes)
-        fitting = BATCH_ELEMENTS // (finest * self.model.cfg.queries)
+        fitting = BATCH_ELEMENTS // (finest * self.model.config.queries)
         return max(1, min(self.params.prompts_per_batch, fitting))
+
+
+def load_seem_labeler(
+    name: str = "seem_focall_v1",
+    params: LabelParams | None = None,
+    device: str | torch.device = "cpu",
+) -> SeemLabeler:
+    """Load a SEEM of models/manifest.toml and its class texts as a labeller.
+
+    Args:
+        name: of the model.
+        params: how images are read and regions named.
+        device: where the model runs.
+
+    Raises:
+        InputError: the manifest has no such model, or the device is not there.
+        CheckpointError: the weights are missing, damaged or do not fit.
+    """
+    loaded = load_seem(name, device)
+    return SeemLabeler(loaded.model, load_text_table(loaded), params, device)
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize (H, W, 3) uint8 to (height, width), bicubic with antialiasing, as SEEM's demo does."""
     if image.shape[:2] == size:
         return image
-    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
 def batches(prompts: Iterable[RegionPrompt], size: int) -> Iterator[list[RegionPrompt]]:

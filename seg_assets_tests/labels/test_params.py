@@ -75,5 +75,7 @@ def test_importing_them_brings_in_nothing_heavy():
         "import sys, seg_assets.labels.params; "
         "print([name for name in ('torch', 'cv2', 'pandas', 'matplotlib') if name in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"

@@ -1,0 +1,244 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from seg_assets.errors import InputError
+from seg_assets.labels import seem_labeler
+from seg_assets.labels.fusion import OTHERS, paint_labels
+from seg_assets.labels.logit_factors import LogitFactors
+from seg_assets.labels.params import LabelParams
+from seg_assets.labels.prompts import RegionPrompt
+from seg_assets.labels.seem_labeler import SeemLabeler, batches, resize_image
+from seg_assets.masks.region_map import RegionMap
+from seg_assets.modeling.seem.config import DEMO
+from seg_assets.modeling.seem.model import Seem
+from seg_assets_tests.modeling.seem.golden import Golden, load_small
+
+HEIGHT, WIDTH = 90, 120
+
+
+@pytest.fixture(scope="module")
+def model() -> Seem:
+    """The demo architecture with random weights: every region gets its own answer."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = Seem(DEMO)
+        for name, weight in model.named_parameters():
+            if "query_feat" in name or "query_embed" in name:
+                torch.nn.init.normal_(weight)
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def text_table() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(4)
+    return F.normalize(torch.randn(134, DEMO.hidden, generator=generator), dim=-1)
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    noise = np.random.default_rng(0).integers(0, 60, (HEIGHT, WIDTH, 3))
+    waves = np.stack([np.sin(rows / 9), np.cos(columns / 7), np.sin((rows + columns) / 11)], -1)
+    return (waves * 90 + 100 + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def region_map() -> RegionMap:
+    """Regions from one pixel to a quarter of the image; ids 3 and 7 have vanished."""
+    ids = np.zeros((HEIGHT, WIDTH), np.int32)
+    ids[:45, :60] = 1
+    ids[50:53, 10:90] = 2
+    ids[60, 60] = 4
+    ids[70:, 100:] = 5
+    ids[60:64, 5:9] = 6
+    ids[75:90, 20:50] = 8
+    ids[10:30, 80:110] = 9
+    return RegionMap(ids, np.arange(9))
+
+
+def close(found, expected) -> None:
+    """Equal labels; probabilities but for the rounding of differently grouped float32 sums."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        for name in ("region_id", "mask_id", "area", "coco133_id", "class_id", "fallback"):
+            assert getattr(one, name) == getattr(other, name)
+        assert one.vote_share == other.vote_share
+        assert one.score == pytest.approx(other.score, rel=1e-4)
+
+
+def test_reading_an_image_gives_maps_of_its_size(model, text_table, image):
+    seem_image = SeemLabeler(model, text_table).read(image)
+    assert seem_image.coco_map.shape == (HEIGHT, WIDTH)
+    assert seem_image.coco_map.max() < OTHERS
+    np.testing.assert_array_equal(
+        seem_image.label_map,
+        SeemLabeler(model, text_table).class_map.lut[seem_image.coco_map],
+    )
+
+
+def test_the_map_can_be_rebuilt_from_the_stored_row(model, text_table, image):
+    seem_image = SeemLabeler(model, text_table).read(image)
+    restored = LogitFactors.from_row(seem_image.factors.to_row("a"))
+    np.testing.assert_array_equal(restored.argmax(), seem_image.coco_map)
+
+
+def test_the_same_input_gives_the_same_result(model, text_table, image, region_map):
+    for params in (LabelParams(), LabelParams(points="random", seed=7)):
+        results = []
+        for _ in range(2):
+            labeler = SeemLabeler(model, text_table, params)
+            seem_image = labeler.read(image)
+            labels = labeler.label_regions(seem_image, region_map)
+            results.append((seem_image.factors.to_row("a"), labels))
+        assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        LabelParams(),
+        LabelParams(points="random", seed=3),
+        LabelParams(max_side=60),
+        LabelParams(short_side=128),
+    ],
+    ids=["native", "random points", "half size", "enlarged"],
+)
+def test_regions_together_equal_one_at_a_time(model, text_table, image, region_map, params):
+    labeler = SeemLabeler(model, text_table, params)
+    seem_image = labeler.read(image)
+    assert seem_image.coco_map.shape == (HEIGHT, WIDTH)
+    together = labeler.label_regions(seem_image, region_map)
+    assert [label.region_id for label in together] == [1, 2, 4, 5, 6, 8, 9]
+    assert len({label.score for label in together}) == len(together)
+    alone = []
+    for label in together:
+        only = RegionMap(
+            np.where(region_map.ids == label.region_id, region_map.ids, 0), region_map.mask_ids
+        )
+        alone += labeler.label_regions(seem_image, only)
+    close(together, alone)
+    for size in (1, 2, 3):
+        smaller = params.model_copy(update={"prompts_per_batch": size})
+        close(
+            SeemLabeler(model, text_table, smaller).label_regions(seem_image, region_map), together
+        )
+
+
+def test_labels_paint_a_map_of_the_image(model, text_table, image, region_map):
+    labeler = SeemLabeler(model, text_table)
+    seem_image = labeler.read(image)
+    labels = labeler.label_regions(seem_image, region_map)
+    painted = paint_labels(region_map, labels, seem_image.label_map)
+    assert painted.shape == (HEIGHT, WIDTH)
+    uncovered = region_map.ids == 0
+    np.testing.assert_array_equal(painted[uncovered], seem_image.label_map[uncovered])
+
+
+def test_an_image_without_regions_keeps_seems_map(model, text_table, image):
+    labeler = SeemLabeler(model, text_table)
+    seem_image = labeler.read(image)
+    nothing = RegionMap(np.zeros((HEIGHT, WIDTH), np.int32), np.zeros(0, np.int64))
+    labels = labeler.label_regions(seem_image, nothing)
+    assert labels == []
+    painted = paint_labels(nothing, labels, seem_image.label_map)
+    np.testing.assert_array_equal(painted, seem_image.label_map)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 70), (33, 31), (64, 32)])
+def test_images_of_any_size_are_read(model, text_table, height, width):
+    labeler = SeemLabeler(model, text_table)
+    seem_image = labeler.read(np.full((height, width, 3), 128, np.uint8))
+    whole = RegionMap(np.ones((height, width), np.int32), np.zeros(1, np.int64))
+    (label,) = labeler.label_regions(seem_image, whole)
+    assert seem_image.label_map.shape == (height, width)
+    assert label.area == height * width
+
+
+def test_prompts_ask_what_read_masks_asks(model, text_table, image, region_map):
+    """Points straight from a region's box equal those that the model reads off a full-size mask."""
+    labeler = SeemLabeler(model, text_table)
+    features = labeler.read(image).features
+    masks = np.stack([region_map.ids == region_id for region_id in (1, 2, 9)])
+    prompts = [RegionPrompt(i, *np.nonzero(mask)) for i, mask in enumerate(masks)]
+    points = labeler.prompt_points(features, prompts)
+    with torch.inference_mode():
+        own = model.predictor.region_prompt(features, points)
+        expected = model.read_masks(features, torch.from_numpy(masks))
+    assert torch.equal(own.query, expected.query)
+    for ours, theirs in zip(own.tokens + own.valid, expected.tokens + expected.valid, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_large_images_are_decoded_in_smaller_batches(
+    monkeypatch, model, text_table, image, region_map
+):
+    labeler = SeemLabeler(model, text_table)
+    seem_image = labeler.read(image)
+    expected = labeler.label_regions(seem_image, region_map)
+    sizes = []
+    ask = labeler.ask
+
+    def counting(features, prompts):
+        sizes.append(len(prompts))
+        return ask(features, prompts)
+
+    monkeypatch.setattr(labeler, "ask", counting)
+    # the finest attention map has 12 x 16 cells
+    monkeypatch.setattr(seem_labeler, "BATCH_ELEMENTS", 2 * 12 * 16 * DEMO.queries)
+    close(labeler.label_regions(seem_image, region_map), expected)
+    assert sizes == [2, 2, 2, 1]
+
+
+def test_pavement_can_become_sidewalk(model, text_table):
+    labeler = SeemLabeler(model, text_table, LabelParams(pavement_to_sidewalk=True))
+    pavement = labeler.class_map.source.id_of("pavement-merged")
+    assert labeler.class_map.target.name_of(labeler.class_map.lut[pavement]) == "sidewalk"
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
+)
+def test_what_is_not_an_rgb_image_is_refused(model, text_table, wrong):
+    with pytest.raises(InputError, match="RGB"):
+        SeemLabeler(model, text_table).read(wrong)
+
+
+def test_regions_of_another_image_are_refused(model, text_table, image):
+    labeler = SeemLabeler(model, text_table)
+    other = RegionMap(np.ones((WIDTH, HEIGHT), np.int32), np.zeros(1, np.int64))
+    with pytest.raises(InputError, match="this image"):
+        labeler.label_regions(labeler.read(image), other)
+
+
+def test_resizing_to_the_same_size_changes_nothing(image):
+    assert resize_image(image, (HEIGHT, WIDTH)) is image
+    assert resize_image(image, (45, 60)).shape == (45, 60, 3)
+
+
+def test_batches_cut_a_stream():
+    prompts = [RegionPrompt(i, np.zeros(1, int), np.zeros(1, int)) for i in range(5)]
+    assert [[p.region_id for p in batch] for batch in batches(prompts, 2)] == [[0, 1], [2, 3], [4]]
+    assert list(batches([], 2)) == []
+
+
+@pytest.fixture(scope="module")
+def golden(shared_dir) -> Golden:
+    return load_small(shared_dir / "golden/seem/golden_small")
+
+
+def test_the_class_of_a_stroke_is_upstreams(golden):
+    """Reference: golden_small, whose small stroke has fewer points than the model takes."""
+    labeler = SeemLabeler(golden.model, golden.table)
+    with torch.inference_mode():
+        features = golden.model.encode_image(golden.tensors["in/image"])
+    rows, columns = np.nonzero(golden.tensors["in/stroke_small"].numpy())
+    answer = labeler.ask(features, [RegionPrompt(5, rows, columns)])[5]
+    query = int(golden.tensors["stroke_small/matched_query"])
+    logits = golden.tensors["stroke_small/pred_logits"][0, query]
+    assert answer.proposals[0].coco133_id == int(golden.tensors["stroke_small/pred_class"])
+    expected = logits.softmax(-1).sort(descending=True)
+    assert [proposal.coco133_id for proposal in answer.proposals] == expected.indices[:3].tolist()
+    scores = [proposal.score for proposal in answer.proposals]
+    np.testing.assert_allclose(scores, expected.values[:3].numpy(), atol=1e-5)
