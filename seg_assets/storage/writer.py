@@ -147,7 +147,11 @@ class ShardWriter:
             return None
         for part in manifest.parts:
             path = f"{self._folder}/{part.name}"
-            if not self._files.exists(path) or self._files.size(path) != part.bytes:
+            try:
+                size = self._files.size(path)
+            except FileNotFoundError:
+                size = -1
+            if size != part.bytes:
                 where = self._files.location(path)
                 logger.warning("%s is missing or damaged: it is written again", where)
                 return None
