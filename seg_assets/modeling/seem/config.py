@@ -90,7 +90,7 @@ class SeemConfig:
 
 FOCAL_L = SeemConfig()
 
-# 3.8 million parameters, small enough to train on a CPU and to ship; the embeddings of the real
+# 3.9 million parameters, small enough to train on a CPU and to ship; the embeddings of the real
 # tokenizer's vocabulary are 1.6 of them.
 DEMO = SeemConfig(
     embed=32,

@@ -61,7 +61,7 @@ class TextPrompt:
     sentences: Tensor
 
 
-def even_subset(count: int, limit: int, slot: str) -> Tensor:  # noqa: ARG001
+def even_subset(count: int, limit: int, slot: str) -> Tensor:
     """Evenly spaced points in reading order, alike in all slots: the default.
 
     Args:
