@@ -1,8 +1,8 @@
 """Generated scenes with exact ground truth: streets, parks, meadows, shores and rooms.
 
-A scene is drawn by our own code from a seed: the same seed gives the same bytes on one machine, and
-the same composition at any size. Held-out scenes have seeds below 1,000 (`HELD_OUT_SEEDS`); training
-uses seeds from 1,000,000 on (`FIRST_TRAINING_SEED`), so that the two never meet.
+A scene is drawn by our own code from a seed: the same seed gives the same bytes on one machine,
+and the same composition at any size. Held-out scenes have seeds below 1,000 (`HELD_OUT_SEEDS`);
+training uses seeds from 1,000,000 on (`FIRST_TRAINING_SEED`), so that the two never meet.
 """
 
 import logging
@@ -143,11 +143,16 @@ def _canvas(rng: np.random.Generator, height: int, width: int, *, indoors: bool)
     short = min(height, width)
     centre = width / 2 + rng.uniform(-0.09, 0.09) * width
     if indoors:
-        camera = Camera(1.5, rng.uniform(0.82, 0.95) * short, centre,
-                        rng.uniform(0.36, 0.46) * height)
+        camera = Camera(
+            1.5, rng.uniform(0.82, 0.95) * short, centre, rng.uniform(0.36, 0.46) * height
+        )
         return Canvas(height, width, camera, room_light(rng), rng)
-    camera = Camera(rng.uniform(1.65, 2.1), rng.uniform(0.98, 1.22) * short, centre,
-                    rng.uniform(0.40, 0.52) * height)
+    camera = Camera(
+        rng.uniform(1.65, 2.1),
+        rng.uniform(0.98, 1.22) * short,
+        centre,
+        rng.uniform(0.40, 0.52) * height,
+    )
     return Canvas(height, width, camera, daylight(rng), rng)
 
 

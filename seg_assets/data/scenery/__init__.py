@@ -1,1 +1,1 @@
-"""How the generated scenes are drawn: a pinhole camera, one light, flat faces in space, painted far to near."""
+"""How generated scenes are drawn: one camera, one light, flat faces painted far to near."""

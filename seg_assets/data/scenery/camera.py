@@ -43,7 +43,7 @@ class Camera:
         return self.focal * self.height / max(row - self.horizon, 1e-3)
 
     def half_width(self, depth: float, width: int) -> float:
-        """Half of the world's width, in metres, that a picture of `width` pixels sees at a depth."""
+        """Half of the width, in metres, that a picture of `width` pixels sees at a depth."""
         return 0.5 * width * depth / self.focal
 
     def meet_plane(

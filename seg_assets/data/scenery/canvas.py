@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from seg_assets.data.scenery.camera import Camera, clip_near
+from seg_assets.data.scenery.camera import NEAR, Camera, clip_near
 from seg_assets.data.scenery.light import Colour, Light
 from seg_assets.data.scenery.textures import PATTERNS, TILE, noise
 
 SUBSAMPLES = 4
 TOWARDS_VIEWER = (0.0, 0.0, -1.0)
 UPWARDS = (0.0, 1.0, 0.0)
+Bounds = tuple[np.ndarray, np.ndarray]  # upper left and lower right corner, each (x, y) in pixels
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,19 @@ class Canvas:
     def paint(self, face: Face) -> None:
         """Paint one face."""
         polygons = self._on_screen(face.outlines)
-        covered = self._coverage(polygons)
+        if not polygons:
+            return
+        points = np.concatenate(polygons)
+        bounds = (points.min(axis=0), points.max(axis=0))
+        covered = self._coverage(polygons, bounds)
         if covered is None:
             return
         rows, columns, cover = covered
-        colour = self._shade(face, polygons, rows, columns)
+        colour = self._shade(face, bounds, rows, columns)
+        if face.alpha < 1:
+            cover = cover * np.float32(face.alpha)
         block = self.pixels[rows, columns]
-        block += (colour - block) * (cover * np.float32(face.alpha))[..., None]
+        block += (colour - block) * cover[..., None]
         if face.entity:
             self.ids[rows, columns][cover >= 0.5] = face.entity
 
@@ -118,13 +125,11 @@ class Canvas:
         outlines = [outline for face in faces if face.casts for outline in face.outlines]
         if not outlines:
             return
-        thrown = []
-        for outline in outlines:
-            flat = outline - np.maximum(outline[:, 1:2], 0) / sun[1] * sun[None, :]
-            flat[:, 1] = 0.0
-            thrown.append(flat)
-        self._darken(self._on_screen(thrown), self.light.shadow, softness)
         feet = np.concatenate(outlines)
+        flat = feet - np.maximum(feet[:, 1:2], 0) / sun[1] * sun[None, :]
+        flat[:, 1] = 0.0
+        thrown = np.split(flat, np.cumsum([len(outline) for outline in outlines])[:-1])
+        self._darken(self._on_screen(thrown), self.light.shadow, softness)
         feet = feet[feet[:, 1] < 0.3]
         if len(feet) > 2:
             low, high = feet.min(axis=0), feet.max(axis=0)
@@ -149,21 +154,22 @@ class Canvas:
             power * fall[..., None] * np.asarray(colour, np.float32)
         )
 
-    def _on_screen(self, outlines: Iterable[np.ndarray]) -> list[np.ndarray]:
-        polygons = []
-        for outline in outlines:
-            kept = clip_near(outline)
-            if len(kept) >= 3:
-                polygons.append(self.camera.project(kept))
-        return polygons
+    def _on_screen(self, outlines: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if not outlines:
+            return []
+        joined = np.concatenate(outlines)
+        if joined[:, 2].min() >= NEAR:  # the usual case: nothing to cut, one projection for all
+            stops = np.cumsum([len(outline) for outline in outlines])[:-1]
+            return np.split(self.camera.project(joined), stops)
+        kept = [clip_near(outline) for outline in outlines]
+        return [self.camera.project(outline) for outline in kept if len(outline) >= 3]
 
-    def _coverage(self, polygons: Sequence[np.ndarray]) -> tuple[slice, slice, np.ndarray] | None:
+    def _coverage(
+        self, polygons: Sequence[np.ndarray], bounds: Bounds
+    ) -> tuple[slice, slice, np.ndarray] | None:
         """Rows, columns and (h, w) float32 coverage 0..1 of a union of polygons."""
-        if not polygons:
-            return None
-        points = polygons[0] if len(polygons) == 1 else np.concatenate(polygons)
-        left, top = np.floor(points.min(axis=0)).astype(int)
-        right, bottom = np.ceil(points.max(axis=0)).astype(int) + 1
+        left, top = np.floor(bounds[0]).astype(int).tolist()
+        right, bottom = (np.ceil(bounds[1]).astype(int) + 1).tolist()
         left, top = max(left, 0), max(top, 0)
         right, bottom = min(right, self.width), min(bottom, self.height)
         if left >= right or top >= bottom:
@@ -177,18 +183,15 @@ class Canvas:
         cover = np.asarray(mask.reduce(SUBSAMPLES), dtype=np.float32) / 255
         return slice(top, bottom), slice(left, right), cover
 
-    def _shade(
-        self, face: Face, polygons: Sequence[np.ndarray], rows: slice, columns: slice
-    ) -> np.ndarray:
+    def _shade(self, face: Face, bounds: Bounds, rows: slice, columns: slice) -> np.ndarray:
         """Colour (3,) or (h, w, 3) of a face under the light."""
         xs = np.arange(columns.start, columns.stop, dtype=np.float32) + 0.5
         ys = np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5
-        low = np.min([polygon.min(axis=0) for polygon in polygons], axis=0)
-        high = np.max([polygon.max(axis=0) for polygon in polygons], axis=0)
+        low, high = bounds
         material = np.asarray(face.colour, np.float32)
         light = self.light.on(self._normals(face, low, high, xs, ys))
         colour = material * (light * (1 - face.glow) + face.glow)
-        depth: float | np.ndarray = float(np.mean([o[:, 2].mean() for o in face.outlines]))
+        depth: float | np.ndarray = float(np.mean([outline[0, 2] for outline in face.outlines]))
         if face.texture == "leaves":
             colour = colour * (1 + face.strength * self._leaves(xs, ys, float(depth)))[..., None]
         elif face.texture:
@@ -234,9 +237,12 @@ class Canvas:
         return 0.16 * noise(0.9, 18, 21)[np.ix_(v, u)]
 
     def _darken(self, polygons: Sequence[np.ndarray], darkness: float, softness: float) -> None:
+        if not polygons:
+            return
         margin = softness * self.short_side
-        covered = self._coverage(polygons)
-        if covered is None or darkness <= 0:
+        points = np.concatenate(polygons)
+        covered = self._coverage(polygons, (points.min(axis=0), points.max(axis=0)))
+        if covered is None:
             return
         rows, columns, cover = covered
         pad = int(np.ceil(3 * margin)) + 1

@@ -1,4 +1,4 @@
-"""Furniture for rooms: couch, bed, tables, chairs, cabinets, shelves."""
+"""Furniture for rooms: bed, tables, cabinets, shelves, rugs; see seats.py for what one sits on."""
 
 import numpy as np
 
@@ -17,73 +17,6 @@ def choose(rng: np.random.Generator, colours: tuple[int, ...]) -> Colour:
     return rgb(int(rng.choice(colours)))
 
 
-def _cushion(
-    canvas: Canvas, pose: Pose, outline: np.ndarray, across: float, half: float, entity: int,
-    colour: Colour,
-) -> list[Face]:
-    """A soft block: a rounded outline drawn out by `half` round `across`."""
-    x, _, z = pose.world(np.array([[0.0, 0.0, across]]))[0]
-    moved = Pose(float(x), float(z), pose.heading, pose.base)
-    return extrude(canvas.camera, moved, outline, half, entity, colour, texture="cloth", bulge=0.0,
-                   gradient=0.08)
-
-
-def couch(
-    canvas: Canvas, x: float, z: float, heading: float = 0.0, *, seats: int = 2
-) -> list[Face]:
-    """A couch or an armchair (one seat); its front faces the viewer at heading 0."""
-    rng = canvas.rng
-    whole = canvas.entity("couch")
-    colour = choose(rng, CLOTHS)
-    shade, pale = mix(colour, (0, 0, 0), 0.1), mix(colour, (1, 1, 1), 0.07)
-    pose = Pose(x, z, heading)
-    half = 0.36 * seats + (0.12 if seats == 1 else 0.0)
-    high = float(rng.uniform(0.84, 0.95))
-    legs: list[Face] = []
-    for along in (-half - 0.1, half + 0.1):
-        legs += box(canvas.camera, pose, 0.07, 0.12, 0.6, whole, rgb(0x3A2C24), along=along)
-    body = _cushion(canvas, pose, rounded(-half, 0.12, half, 0.34, 0.05), 0.0, 0.42, whole, shade)
-    back: list[Face] = []
-    seat: list[Face] = []
-    wide = 2 * half / seats
-    for place in range(seats):
-        left = -half + place * wide
-        back += _cushion(canvas, pose, rounded(left, 0.3, left + wide - 0.015, high, 0.13), 0.34,
-                         0.13, whole, colour)
-        seat += _cushion(canvas, pose, rounded(left, 0.33, left + wide - 0.015, 0.5, 0.07), -0.08,
-                         0.36, whole, pale)
-    arms = {
-        sign: _cushion(canvas, pose, rounded(min(sign * half, sign * (half + 0.2)), 0.1,
-                                             max(sign * half, sign * (half + 0.2)), 0.66, 0.09),
-                       0.0, 0.45, whole, colour)
-        for sign in (-1.0, 1.0)
-    }
-    # the arm that is farther from the eye goes behind the seat
-    ends = pose.world(np.array([[-half, 0.0, 0.0], [half, 0.0, 0.0]]))
-    reach = np.hypot(ends[:, 0], ends[:, 2])
-    near = -1.0 if reach[0] < reach[1] else 1.0
-    faces = [*legs, *body, *back, *arms[-near], *seat, *arms[near]]
-    if seats > 1 and rng.random() < 0.8:
-        for side in rng.choice([-1.0, 1.0], size=int(rng.integers(1, 3)), replace=False):
-            faces += pillow(canvas, pose, float(side) * half * 0.62)
-    return faces
-
-
-def pillow(canvas: Canvas, pose: Pose, along: float) -> list[Face]:
-    """A pillow that leans against the back of a couch."""
-    rng = canvas.rng
-    entity = canvas.entity("pillow")
-    colour = choose(rng, ACCENTS)
-    turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    # a square with slightly hollow sides
-    grip = 0.23 / np.maximum(np.abs(np.cos(turn)), np.abs(np.sin(turn))) ** 0.8
-    tilt = rng.uniform(-0.25, 0.25)
-    outline = np.column_stack([along + grip * np.cos(turn + tilt),
-                               0.72 + grip * 0.95 * np.sin(turn + tilt)])
-    return [Face(entity, [pose.side(outline, 0.13)], colour, pose.side_normal(-1.0), bulge=0.7,
-                 texture="cloth", strength=0.7, gradient=0.08)]
-
-
 def bed(canvas: Canvas, x: float, z: float, *, wide: float = 1.6) -> list[Face]:
     """A bed whose head stands at depth z and whose foot comes towards the viewer."""
     rng, camera = canvas.rng, canvas.camera
@@ -95,22 +28,58 @@ def bed(canvas: Canvas, x: float, z: float, *, wide: float = 1.6) -> list[Face]:
     pose = Pose(x, z - long / 2 - 0.08)
     half = wide / 2
     head = Pose(x, z - 0.05)
-    faces = extrude(camera, head, rounded(-half - 0.06, 0.05, half + 0.06, 1.15, 0.1), 0.05, whole,
-                    wood, texture="wood")
+    faces = extrude(
+        camera,
+        head,
+        rounded(-half - 0.06, 0.05, half + 0.06, 1.15, 0.1),
+        0.05,
+        whole,
+        wood,
+        texture="wood",
+    )
     faces += box(camera, pose, wide + 0.06, 0.3, long, whole, wood, base=0.06, texture="wood")
-    faces += box(camera, pose, wide, 0.2, long - 0.04, linen, sheet, base=0.34, texture="cloth",
-                 strength=0.6)
+    faces += box(
+        camera, pose, wide, 0.2, long - 0.04, linen, sheet, base=0.34, texture="cloth", strength=0.6
+    )
     for sign in (-1.0, 1.0):
         puff = Pose(x + sign * half * 0.5, z - 0.42)
-        faces += extrude(camera, puff, rounded(-half * 0.43, 0.53, half * 0.43, 0.7, 0.08), 0.2,
-                         linen, mix(sheet, (1, 1, 1), 0.3), bulge=0.3, texture="cloth",
-                         strength=0.5)
+        faces += extrude(
+            camera,
+            puff,
+            rounded(-half * 0.43, 0.53, half * 0.43, 0.7, 0.08),
+            0.2,
+            linen,
+            mix(sheet, (1, 1, 1), 0.3),
+            bulge=0.3,
+            texture="cloth",
+            strength=0.5,
+        )
     over = Pose(x, z - long / 2 - 0.42)
-    faces += box(camera, over, wide + 0.07, 0.36, long - 0.62, cover, blanket, base=0.22,
-                 texture="cloth", gradient=0.1)
+    faces += box(
+        camera,
+        over,
+        wide + 0.07,
+        0.36,
+        long - 0.62,
+        cover,
+        blanket,
+        base=0.22,
+        texture="cloth",
+        gradient=0.1,
+    )
     fold = Pose(x, z - 0.84)
-    faces += box(camera, fold, wide + 0.09, 0.1, 0.24, cover, mix(sheet, blanket, 0.15), base=0.5,
-                 texture="cloth", strength=0.5)
+    faces += box(
+        camera,
+        fold,
+        wide + 0.09,
+        0.1,
+        0.24,
+        cover,
+        mix(sheet, blanket, 0.15),
+        base=0.5,
+        texture="cloth",
+        strength=0.5,
+    )
     return faces
 
 
@@ -126,42 +95,24 @@ def table(
     faces: list[Face] = []
     for across in (deep * 0.42, -deep * 0.42):
         for along in sorted((-long * 0.45, long * 0.45), key=lambda a: -abs(x + a)):
-            faces += box(camera, pose, 0.07, high - 0.04, 0.07, whole, dark, along=along,
-                         across=across, texture="wood")
-    faces += box(camera, pose, long * 0.94, 0.08, deep * 0.88, whole, dark, base=high - 0.13,
-                 texture="wood")
-    return faces + box(camera, pose, long, 0.05, deep, whole, wood, base=high - 0.05,
-                       texture="wood", gradient=0.0)
-
-
-def chair(canvas: Canvas, x: float, z: float, heading: float = 0.0) -> list[Face]:
-    """A chair; at heading 0 it faces the viewer, at pi its back is towards the viewer."""
-    rng, camera = canvas.rng, canvas.camera
-    whole = canvas.entity("chair")
-    wood, seat_colour = choose(rng, WOODS), choose(rng, CLOTHS)
-    pose = Pose(x, z, heading)
-    parts: list[tuple[float, list[Face]]] = []
-
-    def add(across: float, along: float, faces: list[Face]) -> None:
-        at = pose.world(np.array([[along, 0.0, across]]))[0]
-        parts.append((float(np.hypot(at[0], at[2])), faces))
-
-    for across in (-0.18, 0.18):
-        for along in (-0.19, 0.19):
-            add(across, along, box(camera, pose, 0.05, 0.44, 0.05, whole, wood, along=along,
-                                   across=across))
-    legs = [face for _, faces in sorted(parts, key=lambda p: -p[0]) for face in faces]
-    seat = box(camera, pose, 0.46, 0.07, 0.44, whole, seat_colour, base=0.43, texture="cloth")
-    back: list[Face] = []
-    for along in (-0.19, 0.19):
-        back += box(camera, pose, 0.05, 0.52, 0.05, whole, wood, along=along, across=0.19,
-                    base=0.44)
-    rest = rounded(-0.22, 0.66, 0.22, 1.0, 0.06)
-    at = pose.world(np.array([[0.0, 0.0, 0.19]]))[0]
-    back += extrude(camera, Pose(float(at[0]), float(at[2]), heading), rest, 0.025, whole,
-                    mix(seat_colour, (0, 0, 0), 0.05), texture="cloth")
-    behind = float(np.cos(heading)) > 0
-    return [*legs, *back, *seat] if behind else [*legs, *seat, *back]
+            faces += box(
+                camera,
+                pose,
+                0.07,
+                high - 0.04,
+                0.07,
+                whole,
+                dark,
+                along=along,
+                across=across,
+                texture="wood",
+            )
+    faces += box(
+        camera, pose, long * 0.94, 0.08, deep * 0.88, whole, dark, base=high - 0.13, texture="wood"
+    )
+    return faces + box(
+        camera, pose, long, 0.05, deep, whole, wood, base=high - 0.05, texture="wood", gradient=0.0
+    )
 
 
 def cabinet(
@@ -175,14 +126,34 @@ def cabinet(
     front = -0.2 - 0.004
     count = max(int(round(long / 0.5)), 1)
     wide = (long - 0.06) / count
-    doors = [rectangle(-long / 2 + 0.03 + i * wide + 0.015, 0.14, -long / 2 + 0.03 + (i + 1) * wide
-                       - 0.015, high - 0.06) for i in range(count)]
-    knobs = [rounded((d[0, 0] + d[1, 0]) / 2 - 0.05, high * 0.62, (d[0, 0] + d[1, 0]) / 2 + 0.05,
-                     high * 0.62 + 0.03, 0.015) for d in doors]
+    doors = [
+        rectangle(
+            -long / 2 + 0.03 + i * wide + 0.015,
+            0.14,
+            -long / 2 + 0.03 + (i + 1) * wide - 0.015,
+            high - 0.06,
+        )
+        for i in range(count)
+    ]
+    knobs = [
+        rounded(
+            (d[0, 0] + d[1, 0]) / 2 - 0.05,
+            high * 0.62,
+            (d[0, 0] + d[1, 0]) / 2 + 0.05,
+            high * 0.62 + 0.03,
+            0.015,
+        )
+        for d in doors
+    ]
     return [
         *box(camera, pose, long, high - 0.08, 0.4, whole, wood, base=0.08, texture="wood"),
-        Face(whole, [pose.side(d, front) for d in doors], mix(wood, (1, 1, 1), 0.1),
-             texture="wood", casts=False),
+        Face(
+            whole,
+            [pose.side(d, front) for d in doors],
+            mix(wood, (1, 1, 1), 0.1),
+            texture="wood",
+            casts=False,
+        ),
         Face(whole, [pose.side(k, front - 0.004) for k in knobs], rgb(0x2E2A28), casts=False),
     ]
 
@@ -200,8 +171,15 @@ def bookshelf(canvas: Canvas, x: float, z: float, *, wide: float = 0.95) -> list
     for row in range(rows):
         foot = 0.05 + row * pitch
         hollow = rectangle(-wide / 2 + 0.05, foot, wide / 2 - 0.05, foot + pitch - 0.05)
-        faces.append(Face(whole, [pose.side(hollow, -0.151)], mix(wood, (0, 0, 0), 0.6),
-                          gradient=-0.2, casts=False))
+        faces.append(
+            Face(
+                whole,
+                [pose.side(hollow, -0.151)],
+                mix(wood, (0, 0, 0), 0.6),
+                gradient=-0.2,
+                casts=False,
+            )
+        )
         if rng.random() < 0.85:
             faces += _books(canvas, pose, -wide / 2 + 0.06, wide / 2 - 0.08, foot, pitch - 0.08)
     return faces
@@ -221,11 +199,17 @@ def _books(
         tall = room * rng.uniform(0.68, 0.95)
         outline = rectangle(at, foot, min(at + thick - 0.006, right), foot + tall)
         backs.setdefault(int(rng.choice(ACCENTS + CLOTHS)), []).append(pose.side(outline, -0.152))
-        bands.append(pose.side(rectangle(at + 0.006, foot + tall * 0.7, at + thick - 0.012,
-                                         foot + tall * 0.78), -0.153))
+        bands.append(
+            pose.side(
+                rectangle(at + 0.006, foot + tall * 0.7, at + thick - 0.012, foot + tall * 0.78),
+                -0.153,
+            )
+        )
         at += thick
-    faces = [Face(entity, outlines, rgb(code), gradient=0.05, casts=False)
-             for code, outlines in backs.items()]
+    faces = [
+        Face(entity, outlines, rgb(code), gradient=0.05, casts=False)
+        for code, outlines in backs.items()
+    ]
     return [*faces, Face(0, bands, rgb(0xE8DCC0), alpha=0.6, casts=False)]
 
 
@@ -236,8 +220,12 @@ def rug(canvas: Canvas, x: float, z: float, half_x: float, half_z: float) -> lis
     outer, inner = choose(rng, CLOTHS + ACCENTS), choose(rng, ACCENTS)
     oval = bool(rng.random() < 0.35)
     faces = []
-    for share, colour in ((1.0, outer), (0.9, mix(outer, (1, 1, 1), 0.4)), (0.85, inner),
-                          (0.5, mix(inner, outer, 0.6))):
+    for share, colour in (
+        (1.0, outer),
+        (0.9, mix(outer, (1, 1, 1), 0.4)),
+        (0.85, inner),
+        (0.5, mix(inner, outer, 0.6)),
+    ):
         if oval:
             turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
             outline = np.column_stack([np.cos(turn), np.sin(turn)])
@@ -245,6 +233,7 @@ def rug(canvas: Canvas, x: float, z: float, half_x: float, half_z: float) -> lis
             outline = rectangle(-1, -1, 1, 1)
         outline = outline * share * (half_x, half_z) + (x, z)
         points = np.column_stack([outline[:, 0], np.full(len(outline), 0.01), outline[:, 1]])
-        faces.append(Face(entity, [points], colour, UPWARDS, texture="cloth", gradient=0.0,
-                          casts=False))
+        faces.append(
+            Face(entity, [points], colour, UPWARDS, texture="cloth", gradient=0.0, casts=False)
+        )
     return faces

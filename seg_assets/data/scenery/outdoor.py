@@ -10,7 +10,7 @@ from seg_assets.data.scenery.buildings import block, house
 from seg_assets.data.scenery.canvas import UPWARDS, Canvas, Face
 from seg_assets.data.scenery.light import mix, rgb
 from seg_assets.data.scenery.people import ball, person, umbrella
-from seg_assets.data.scenery.plants import FAR, bush, fir, palm, paint_lawn, season, tree
+from seg_assets.data.scenery.plants import FAR, bush, fir, paint_lawn, palm, season, tree
 from seg_assets.data.scenery.shapes import lay, smooth
 from seg_assets.data.scenery.sky import paint_mountains, paint_sky
 from seg_assets.data.scenery.street_things import bench, fence
@@ -46,6 +46,13 @@ def park(canvas: Canvas) -> None:
         reach = canvas.camera.half_width(z, canvas.width)
         x = float(rng.choice([-1, 1]) * rng.uniform(0.35, 1.0)) * reach
         things.add(z, tree, x, z, float(rng.uniform(4.5, 7.5)), leaves)
+    _visitors(canvas, things, leaves)
+    things.place(canvas)
+
+
+def _visitors(canvas: Canvas, things: Things, leaves: tuple[int, ...]) -> None:
+    """People, dogs, benches, bushes and balls in the foreground of a park."""
+    rng = canvas.rng
     for z in spread_depths(rng, int(rng.integers(2, 6)), 4.2, 12):
         x, kind = _across(canvas, z, 0.85), rng.random()
         if kind < 0.42:
@@ -59,8 +66,7 @@ def park(canvas: Canvas) -> None:
         elif kind < 0.90:
             things.add(z, bush, x, z, 1.0, rgb(int(rng.choice(leaves))))
         else:
-            things.add(z, ball, x, z, float(rng.uniform(0.2, 0.3)))
-    things.place(canvas)
+            things.add(z, ball, x, z, float(rng.uniform(0.28, 0.42)))
 
 
 def _path(canvas: Canvas, side: float) -> None:
@@ -72,8 +78,11 @@ def _path(canvas: Canvas, side: float) -> None:
     outline = np.concatenate(
         [np.column_stack([bend - 1.3, z]), np.column_stack([bend + 1.3, z])[::-1]]
     )
-    canvas.paint(Face(path, [lay(outline)], rgb(0xD0BC97), UPWARDS, texture="sand", gradient=0.0,
-                      casts=False))
+    canvas.paint(
+        Face(
+            path, [lay(outline)], rgb(0xD0BC97), UPWARDS, texture="sand", gradient=0.0, casts=False
+        )
+    )
 
 
 def _pond(canvas: Canvas, x: float, z: float) -> None:
@@ -86,8 +95,9 @@ def _pond(canvas: Canvas, x: float, z: float) -> None:
     bank = np.array([x, z]) + (rim - (x, z)) * 1.06
     canvas.paint(Face(0, [lay(bank)], rgb(0x8E7B55), UPWARDS, gradient=0.0, casts=False))
     colour = mix(rgb(0x4F86A0), canvas.light.zenith, 0.35)
-    canvas.paint(Face(water, [lay(rim)], colour, UPWARDS, texture="waves", mirror=0.45,
-                      casts=False))
+    canvas.paint(
+        Face(water, [lay(rim)], colour, UPWARDS, texture="waves", mirror=0.45, casts=False)
+    )
 
 
 def meadow(canvas: Canvas) -> None:
@@ -134,12 +144,23 @@ def shore(canvas: Canvas) -> None:
     sea = canvas.entity("sea")
     water = mix(rgb(0x2E8FA8), canvas.light.zenith, 0.3)
     all_of_it = np.array([(-FAR, 0.5), (FAR, 0.5), (FAR, FAR), (-FAR, FAR)])
-    canvas.paint(Face(sea, [lay(all_of_it)], water, UPWARDS, texture="waves", gradient=0.0,
-                      mirror=0.3, casts=False))
+    canvas.paint(
+        Face(
+            sea,
+            [lay(all_of_it)],
+            water,
+            UPWARDS,
+            texture="waves",
+            gradient=0.0,
+            mirror=0.3,
+            casts=False,
+        )
+    )
     beach = float(rng.uniform(9, 14))
     for z in sorted(spread_depths(rng, int(rng.integers(1, 4)), beach + 9, 55), reverse=True):
-        canvas.place(boat(canvas, _across(canvas, z, 0.8), z, float(rng.uniform(0.9, 1.2))),
-                     shadow=False)
+        canvas.place(
+            boat(canvas, _across(canvas, z, 0.8), z, float(rng.uniform(0.9, 1.2))), shadow=False
+        )
     _beach(canvas, beach)
     things = Things()
     if rng.random() < 0.6:
@@ -154,7 +175,7 @@ def shore(canvas: Canvas) -> None:
         elif kind < 0.78:
             things.add(z, umbrella, x, z, top=2.3, spread=1.15, foot=0.0)
         elif kind < 0.9:
-            things.add(z, ball, x, z, float(rng.uniform(0.2, 0.3)))
+            things.add(z, ball, x, z, float(rng.uniform(0.28, 0.42)))
         else:
             things.add(z, dog, x, z, 1.0)
     things.place(canvas)
@@ -169,12 +190,23 @@ def _beach(canvas: Canvas, depth: float) -> None:
     line = depth + 0.9 * np.sin(x / rng.uniform(3, 6) + rng.uniform(0, 6)) + slope * x
     for out, alpha in ((1.0, 0.55), (0.35, 0.35)):
         foam = np.concatenate([np.column_stack([x, line + out]), [(40, 0.5), (-40, 0.5)]])
-        canvas.paint(Face(0, [lay(foam)], (1, 1, 1), UPWARDS, gradient=0.0, alpha=alpha,
-                          casts=False))
+        canvas.paint(
+            Face(0, [lay(foam)], (1, 1, 1), UPWARDS, gradient=0.0, alpha=alpha, casts=False)
+        )
     colour = mix(rgb(0xE3C998), rgb(0xD2B27C), rng.uniform())
     outline = np.concatenate([np.column_stack([x, line]), [(40, 0.5), (-40, 0.5)]])
-    canvas.paint(Face(sand, [lay(outline)], colour, UPWARDS, texture="sand", gradient=0.0,
-                      casts=False))
+    canvas.paint(
+        Face(sand, [lay(outline)], colour, UPWARDS, texture="sand", gradient=0.0, casts=False)
+    )
     wet = np.concatenate([np.column_stack([x, line]), np.column_stack([x, line - 0.7])[::-1]])
-    canvas.paint(Face(0, [lay(wet)], mix(colour, (0, 0, 0), 0.4), UPWARDS, gradient=0.0, alpha=0.5,
-                      casts=False))
+    canvas.paint(
+        Face(
+            0,
+            [lay(wet)],
+            mix(colour, (0, 0, 0), 0.4),
+            UPWARDS,
+            gradient=0.0,
+            alpha=0.5,
+            casts=False,
+        )
+    )

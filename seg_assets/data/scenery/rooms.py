@@ -1,134 +1,22 @@
 """The indoor scenes: a living room, a bedroom and a dining room in one-point perspective."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from seg_assets.data.scenery.animals import cat, dog
-from seg_assets.data.scenery.canvas import UPWARDS, Canvas, Face
-from seg_assets.data.scenery.furniture import bed, bookshelf, cabinet, chair, couch, rug, table
-from seg_assets.data.scenery.light import Colour, mix, rgb
+from seg_assets.data.scenery.canvas import Canvas
+from seg_assets.data.scenery.furniture import bed, bookshelf, cabinet, rug, table
 from seg_assets.data.scenery.people import ball, person
+from seg_assets.data.scenery.room_shell import Room, dress_wall, empty_room
 from seg_assets.data.scenery.room_things import (
-    curtains,
-    door,
     floor_lamp,
-    picture,
     potted_plant,
     television,
     vase,
-    window,
 )
-from seg_assets.data.scenery.shapes import lay, rectangle
+from seg_assets.data.scenery.seats import chair, couch
 from seg_assets.data.scenery.things import Things
 
-WALLS = (0xD9CFC0, 0xB9C4C0, 0xC9B8A8, 0x9FB0B8, 0xE3D9C4, 0xB8A9B4, 0xA9B79C, 0xD6B9A2, 0x7F98A0)
-FLOORS = (0xB08556, 0x8A6040, 0xC9A276, 0x6E4E38)
 Spot = tuple[float, float, float, float]  # x from, x to, z from, z to
-TILES = (0xC9C2B6, 0xA8A6A0, 0xBFA98F)
-
-
-@dataclass(frozen=True)
-class Room:
-    """The empty room: x from `left` to `right`, back wall at depth `back`, metres.
-
-    `wall` is the id of the back wall.
-    """
-
-    left: float
-    right: float
-    back: float
-    height: float
-    wall: int
-
-    def on_back(self, outline: np.ndarray) -> np.ndarray:
-        """Put an (x, up) outline on the back wall."""
-        return np.column_stack([outline, np.full(len(outline), self.back - 0.01)])
-
-
-def _empty_room(canvas: Canvas) -> Room:
-    """Paint floor, ceiling and walls."""
-    rng = canvas.rng
-    back = float(rng.uniform(4.4, 5.6))
-    half = canvas.camera.half_width(back, canvas.width)
-    shift = float(rng.uniform(-0.3, 0.3))
-    left, right = -half * 0.86 + shift, half * 0.86 + shift
-    height = 2.7
-    paint: Colour = rgb(int(rng.choice(WALLS)))
-    texture = "stripes" if rng.random() < 0.2 else "plaster"
-    ceiling = canvas.entity("ceiling-merged")
-    side_walls = (canvas.entity("wall-other-merged"), canvas.entity("wall-other-merged"))
-    wall = canvas.entity("wall-other-merged")
-    wooden = bool(rng.random() < 0.7)
-    floor = canvas.entity("floor-wood" if wooden else "floor-other-merged", ground=True)
-    near = 0.45
-
-    def level(y: float) -> np.ndarray:
-        return lay(np.array([(left, near), (right, near), (right, back), (left, back)]), y)
-
-    canvas.paint(Face(ceiling, [level(height)], rgb(0xF4F1EA), (0.0, -1.0, 0.0),
-                      texture="plaster", strength=0.3, gradient=0.0, glow=0.6))
-    wood = rgb(int(rng.choice(FLOORS if wooden else TILES)))
-    canvas.paint(Face(floor, [level(0.0)], wood, UPWARDS, texture="planks" if wooden else "paving",
-                      gradient=0.0))
-    for x, normal, entity in ((left, 1.0, side_walls[0]), (right, -1.0, side_walls[1])):
-        corners = np.array([(x, 0, near), (x, 0, back), (x, height, back), (x, height, near)])
-        canvas.paint(Face(entity, [corners], paint, (normal, 0.0, 0.0), texture=texture))
-        skirting = np.array([(x, 0, near), (x, 0, back), (x, 0.1, back), (x, 0.1, near)])
-        canvas.paint(Face(0, [skirting], rgb(0xEFEAE0), (normal, 0.0, 0.0)))
-    room = Room(left, right, back, height, wall)
-    canvas.paint(Face(wall, [room.on_back(rectangle(left, 0, right, height))],
-                      mix(paint, (1, 1, 1), 0.06), texture=texture, gradient=0.06))
-    canvas.paint(Face(0, [room.on_back(rectangle(left, 0, right, 0.1))], rgb(0xEFEAE0)))
-    return room
-
-
-def _dress_wall(
-    canvas: Canvas, room: Room, spans: list[tuple[float, float]], *, doors: bool = True
-) -> None:
-    """Hang a window, a door or pictures into free spans (x from, to) of the back wall."""
-    rng = canvas.rng
-    normal = (0.0, 0.0, -1.0)
-    choices = ["window", "door", "picture"] if doors else ["window", "picture", "picture"]
-    wants = rng.permutation(choices).tolist()
-    if "window" not in wants[: len(spans)] and rng.random() < 0.7:
-        wants.insert(0, "window")
-    for (start, stop), want in zip(spans, wants, strict=False):
-        width = stop - start
-        if want == "window" and width > 1.1:
-            wide = min(width * 0.62, rng.uniform(1.1, 1.9))
-            left = (start + stop - wide) / 2
-            low, high = rng.uniform(0.9, 1.05), rng.uniform(1.05, 1.3)
-            for face in window(canvas, room.on_back, normal, left, low, wide, high):
-                canvas.paint(face)
-            if not canvas.light.lamps:
-                _sunbeam(canvas, room, left, low, wide, high)
-            if rng.random() < 0.75:
-                for face in curtains(canvas, room.on_back, normal, left, low, wide, high):
-                    canvas.paint(face)
-        elif want == "door" and width > 1.0:
-            left = start + (width - 0.9) * rng.uniform(0.2, 0.8)
-            for face in door(canvas, room.on_back, normal, left):
-                canvas.paint(face)
-        else:
-            wide, high = min(rng.uniform(0.6, 1.0), width * 0.8), rng.uniform(0.5, 0.75)
-            left, low = (start + stop - wide) / 2, rng.uniform(1.35, 1.5)
-            for face in picture(canvas, room.wall, room.on_back, normal, left, low, wide, high):
-                canvas.paint(face)
-
-
-def _sunbeam(
-    canvas: Canvas, room: Room, left: float, low: float, wide: float, high: float
-) -> None:
-    """Light that falls through a window onto the floor."""
-    lean = float(canvas.rng.uniform(-0.5, 0.5))
-    panes = []
-    for start in (0.0, 0.52):
-        pane = rectangle(left + start * wide, low, left + (start + 0.48) * wide, low + high)
-        x = pane[:, 0] + lean * pane[:, 1]
-        z = room.back - 0.95 * pane[:, 1]
-        panes.append(np.column_stack([x, np.full(4, 0.005), z]))
-    canvas.paint(Face(0, panes, (1.0, 0.93, 0.76), UPWARDS, glow=1.0, alpha=0.22, casts=False))
 
 
 def _corners(canvas: Canvas, room: Room, things: Things, taken: float) -> None:
@@ -150,19 +38,24 @@ def _corners(canvas: Canvas, room: Room, things: Things, taken: float) -> None:
 def _company(canvas: Canvas, room: Room, things: Things, occupied: list[Spot]) -> None:
     """Perhaps a person, an animal or a ball on floor that no furniture occupies."""
     rng = canvas.rng
-    for chance, make, nearest in ((0.5, person, 3.0), (0.3, cat, 2.4), (0.22, dog, 2.6),
-                                  (0.18, ball, 2.3)):
+    for chance, make, nearest in (
+        (0.5, person, 3.0),
+        (0.3, cat, 2.4),
+        (0.22, dog, 2.6),
+        (0.18, ball, 2.3),
+    ):
         if rng.random() >= chance:
             continue
         for _ in range(8):  # a few tries; a crowded room stays as it is
             z = float(rng.uniform(nearest, room.back - 0.6))
             reach = canvas.camera.half_width(z, canvas.width) * 0.85
             x = float(np.clip(rng.uniform(-reach, reach), room.left + 0.4, room.right - 0.4))
-            if any(x0 - 0.35 < x < x1 + 0.35 and z0 - 0.3 < z < z1 + 0.3
-                   for x0, x1, z0, z1 in occupied):
+            if any(
+                x0 - 0.35 < x < x1 + 0.35 and z0 - 0.3 < z < z1 + 0.3 for x0, x1, z0, z1 in occupied
+            ):
                 continue
             occupied.append((x - 0.3, x + 0.3, z - 0.2, z + 0.2))
-            size = [float(rng.uniform(0.14, 0.2))] if make is ball else []
+            size = [float(rng.uniform(0.19, 0.26))] if make is ball else []
             things.add(z, make, x, z, *size)
             break
 
@@ -170,36 +63,50 @@ def _company(canvas: Canvas, room: Room, things: Things, occupied: list[Spot]) -
 def living_room(canvas: Canvas) -> None:
     """A couch or a television at the back wall, a rug and a low table before it."""
     rng = canvas.rng
-    room = _empty_room(canvas)
+    room = empty_room(canvas)
     middle = float(rng.uniform(-0.35, 0.35))
     things = Things()
     if rng.random() < 0.8:
-        canvas.place(rug(canvas, middle, room.back - 2.0, rng.uniform(1.1, 1.5),
-                         rng.uniform(0.6, 0.9)))
+        canvas.place(
+            rug(canvas, middle, room.back - 2.0, rng.uniform(1.1, 1.5), rng.uniform(0.6, 0.9))
+        )
     if rng.random() < 0.62:
-        _dress_wall(canvas, room, [(middle - 1.2, middle + 1.2)], doors=False)
+        dress_wall(canvas, room, [(middle - 1.2, middle + 1.2)], doors=False)
         z = room.back - 0.62
         things.add(z, couch, middle, z, seats=int(rng.integers(2, 4)))
         if rng.random() < 0.7:
             z -= 1.25
-            things.add(z, table, middle, z, name="table-merged", long=float(rng.uniform(0.9, 1.2)),
-                       deep=0.55, high=0.42)
+            things.add(
+                z,
+                table,
+                middle,
+                z,
+                name="dining table",
+                long=float(rng.uniform(0.9, 1.2)),
+                deep=0.55,
+                high=0.42,
+            )
             if rng.random() < 0.6:
                 things.add(z - 0.05, vase, middle + float(rng.uniform(-0.25, 0.25)), z, 0.42)
-        occupied = [(middle - 1.3, middle + 1.3, room.back - 1.2, room.back),
-                    (middle - 0.6, middle + 0.6, room.back - 2.2, room.back - 1.2)]
+        occupied = [
+            (middle - 1.3, middle + 1.3, room.back - 1.2, room.back),
+            (middle - 0.6, middle + 0.6, room.back - 2.2, room.back - 1.2),
+        ]
         taken = 1.3
     else:
-        _dress_wall(canvas, room, [(room.left + 0.1, middle - 0.95), (middle + 0.95,
-                                                                      room.right - 0.1)])
+        dress_wall(
+            canvas, room, [(room.left + 0.1, middle - 0.95), (middle + 0.95, room.right - 0.1)]
+        )
         z = room.back - 0.28
         things.add(z, cabinet, middle, z, long=1.7, high=0.55)
         things.add(z - 0.01, television, middle, z, 0.55, float(rng.uniform(1.1, 1.4)))
         side = float(rng.choice([-1, 1]))
         z = room.back - 1.9
         things.add(z, couch, side * 1.25 + middle, z, side * 0.9, seats=1)
-        occupied = [(middle - 0.9, middle + 0.9, room.back - 0.6, room.back),
-                    (side * 1.25 + middle - 0.6, side * 1.25 + middle + 0.6, z - 0.6, z + 0.6)]
+        occupied = [
+            (middle - 0.9, middle + 0.9, room.back - 0.6, room.back),
+            (side * 1.25 + middle - 0.6, side * 1.25 + middle + 0.6, z - 0.6, z + 0.6),
+        ]
         taken = 0.95
     _corners(canvas, room, things, taken)
     _company(canvas, room, things, occupied)
@@ -209,13 +116,13 @@ def living_room(canvas: Canvas) -> None:
 def bedroom(canvas: Canvas) -> None:
     """A bed with its head at the back wall, a cabinet with a lamp beside it."""
     rng = canvas.rng
-    room = _empty_room(canvas)
+    room = empty_room(canvas)
     side = float(rng.choice([-1, 1]))
     middle = side * float(rng.uniform(0.2, 0.6))
     things = Things()
     free = (room.left + 0.2, middle - 0.95) if side > 0 else (middle + 0.95, room.right - 0.2)
-    _dress_wall(canvas, room, [free])
-    _dress_wall(canvas, room, [(middle - 0.6, middle + 0.6)], doors=False)
+    dress_wall(canvas, room, [free])
+    dress_wall(canvas, room, [(middle - 0.6, middle + 0.6)], doors=False)
     if rng.random() < 0.6:
         canvas.place(rug(canvas, middle - side * 0.4, room.back - 2.3, 1.4, 0.6))
     z = room.back - 0.1
@@ -228,8 +135,10 @@ def bedroom(canvas: Canvas) -> None:
         chair_z = room.back - float(rng.uniform(1.3, 2.2))
         things.add(chair_z, chair, -side * float(rng.uniform(1.1, 1.5)), chair_z, -side * 0.6)
     _corners(canvas, room, things, abs(beside) + 0.4)
-    occupied = [(middle - wide / 2, middle + wide / 2, z - 2.2, z),
-                (beside - 0.3, beside + 0.3, z - 0.5, z)]
+    occupied = [
+        (middle - wide / 2, middle + wide / 2, z - 2.2, z),
+        (beside - 0.3, beside + 0.3, z - 0.5, z),
+    ]
     _company(canvas, room, things, occupied)
     things.place(canvas)
 
@@ -237,10 +146,10 @@ def bedroom(canvas: Canvas) -> None:
 def dining_room(canvas: Canvas) -> None:
     """A table with chairs round it, a cabinet and a window behind."""
     rng = canvas.rng
-    room = _empty_room(canvas)
+    room = empty_room(canvas)
     middle = float(rng.uniform(-0.4, 0.4))
     things = Things()
-    _dress_wall(canvas, room, [(room.left + 0.2, -0.5), (-0.3, room.right - 0.2)])
+    dress_wall(canvas, room, [(room.left + 0.2, -0.5), (-0.3, room.right - 0.2)])
     z = room.back - float(rng.uniform(1.5, 2.0))
     if rng.random() < 0.6:
         canvas.place(rug(canvas, middle, z, 1.5, 0.85))
@@ -255,8 +164,9 @@ def dining_room(canvas: Canvas) -> None:
             things.add(z - 0.55, chair, middle + along, z - 0.55, np.pi)
     for side in (-1.0, 1.0):
         if rng.random() < 0.6:
-            things.add(z + 0.05 * side, chair, middle + side * (long / 2 + 0.35), z,
-                       -side * np.pi / 2)
+            things.add(
+                z + 0.05 * side, chair, middle + side * (long / 2 + 0.35), z, -side * np.pi / 2
+            )
     if rng.random() < 0.5:
         back = room.back - 0.25
         at = float(rng.choice([-1, 1])) * 1.2

@@ -10,32 +10,41 @@ from seg_assets.data.scenery.textures import TILE, look_up_smooth, noise
 
 def paint_sky(canvas: Canvas) -> None:
     """Fill the canvas with sky down to the horizon (and below, where ground will cover it)."""
-    light, camera, rng = canvas.light, canvas.camera, canvas.rng
+    light, camera = canvas.light, canvas.camera
     rows = np.arange(canvas.height, dtype=np.float32)[:, None] + 0.5
-    columns = np.arange(canvas.width, dtype=np.float32)[None, :] + 0.5
     height = ((camera.horizon - rows) / max(camera.horizon, 1.0)).clip(0, 1)[..., None]
     low, high = np.asarray(light.horizon, np.float32), np.asarray(light.zenith, np.float32)
     canvas.pixels[:] = low + (high - low) * height**0.75
     canvas.ids[:] = canvas.entity("sky-other-merged")
     if light.sun[2] > 0:
         _paint_sun(canvas)
-    # clouds lie on a level sheet overhead: they shrink towards the horizon
+    _paint_clouds(canvas)
+
+
+def _paint_clouds(canvas: Canvas) -> None:
+    """Clouds on a level sheet overhead: they shrink towards the horizon."""
+    light, camera, rng = canvas.light, canvas.camera, canvas.rng
+    sky_rows = min(int(np.ceil(camera.horizon)), canvas.height)
+    rows = np.arange(sky_rows, dtype=np.float32)[:, None] + 0.5
+    columns = np.arange(canvas.width, dtype=np.float32)[None, :] + 0.5
     depth = camera.focal / np.maximum(camera.horizon - rows, canvas.short_side * 0.02)
     u = (columns - camera.centre_x) / camera.focal * depth * 30 + rng.integers(0, TILE)
-    v = depth * 46 + rng.integers(0, TILE)
-    u, v = np.broadcast_arrays(u, v)
+    v = np.broadcast_to(depth * 46 + rng.integers(0, TILE), u.shape)
     sheet = noise(1.7, 3, 31)
-    thickness = look_up_smooth(sheet, u, v) + 0.35 * look_up_smooth(noise(1.2, 12, 32), u * 2, v * 2)
-    towards_sun = np.sign(light.sun[0]) * 7
-    behind = look_up_smooth(sheet, u + towards_sun, v - 6)
+    wisps = look_up_smooth(noise(1.2, 12, 32), u * 2, v * 2)
+    thickness = look_up_smooth(sheet, u, v) + 0.35 * wisps
+    behind = look_up_smooth(sheet, u + np.float32(np.sign(light.sun[0]) * 7), v - 6)
     limit = 1.25 - 2.2 * light.clouds
     cover = np.clip((thickness - limit) / 1.1, 0, 1)
-    cover = cover * cover * (3 - 2 * cover) * np.clip(height[..., 0] * 7, 0, 1)
+    cover = cover * cover * (3 - 2 * cover)
+    cover *= np.clip((camera.horizon - rows) / max(camera.horizon, 1.0) * 7, 0, 1)
     lit = np.clip(0.62 + 0.4 * (thickness - behind), 0, 1)[..., None]
     bright = np.asarray(light.cloud_colour, np.float32)
-    shade = np.asarray(mix(mix(light.cloud_colour, light.zenith, 0.45), (0.5, 0.5, 0.55), 0.15))
-    cloud = (shade + (bright - shade) * lit).astype(np.float32)
-    canvas.pixels += (cloud - canvas.pixels) * (0.92 * cover)[..., None]
+    shade = np.asarray(
+        mix(mix(light.cloud_colour, light.zenith, 0.45), (0.5, 0.5, 0.55), 0.15), np.float32
+    )
+    sky = canvas.pixels[:sky_rows]
+    sky += (shade + (bright - shade) * lit - sky) * (0.92 * cover)[..., None]
 
 
 def _paint_sun(canvas: Canvas) -> None:

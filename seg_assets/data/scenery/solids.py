@@ -92,7 +92,11 @@ def extrude(
         half_width: Half of the width, one for all corners or one for each.
         entity: Id of the faces.
         colour: Colour of the material.
-        bulge, texture, strength, gradient, mirror: As in `Face`, for the sides.
+        bulge: As in `Face`, for the sides, like what follows.
+        texture: Pattern of all faces.
+        strength: Strength of the texture.
+        gradient: Lighter top and darker foot of the sides.
+        mirror: Share of mirrored sky.
 
     Returns:
         The visible faces, far to near.

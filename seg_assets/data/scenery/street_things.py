@@ -8,11 +8,19 @@ from seg_assets.data.scenery.shapes import ellipse, limb, rectangle, rounded, st
 from seg_assets.data.scenery.solids import Pose, box
 
 STEEL = rgb(0x5C646B)
+# the letters S, T, O, P as strokes (x0, y0, x1, y1) on a grid of 4 x 5
+STOP_STROKES = (
+    ((0, 0, 4, 1), (3, 0, 4, 3), (0, 2, 4, 3), (0, 2, 1, 5), (0, 4, 4, 5)),
+    ((0, 4, 4, 5), (1.5, 0, 2.5, 5)),
+    ((0, 0, 4, 1), (0, 4, 4, 5), (0, 0, 1, 5), (3, 0, 4, 5)),
+    ((0, 0, 1, 5), (0, 4, 4, 5), (3, 2, 4, 5), (0, 2, 4, 3)),
+)
 
 
 def _pole(entity: int, x: float, z: float, radius: float, top: float, colour: Colour) -> Face:
-    return Face(entity, [stand(rectangle(-radius, 0, radius, top), x, z)], colour, bulge=0.9,
-                column=True)
+    return Face(
+        entity, [stand(rectangle(-radius, 0, radius, top), x, z)], colour, bulge=0.9, column=True
+    )
 
 
 def traffic_light(canvas: Canvas, x: float, z: float) -> list[Face]:
@@ -24,8 +32,13 @@ def traffic_light(canvas: Canvas, x: float, z: float) -> list[Face]:
     hood = rgb(0x23272B)
     faces = [
         _pole(whole, x, z, 0.07, foot, STEEL),
-        Face(head, [stand(rounded(-0.3, foot - 0.08, 0.3, top + 0.08, 0.1), x, z)],
-             rgb(0xE2B93B), bulge=0.3, column=True),
+        Face(
+            head,
+            [stand(rounded(-0.3, foot - 0.08, 0.3, top + 0.08, 0.1), x, z)],
+            rgb(0xE2B93B),
+            bulge=0.3,
+            column=True,
+        ),
         Face(head, [stand(rounded(-0.22, foot, 0.22, top, 0.08), x, z)], hood),
     ]
     for place, bright in enumerate((rgb(0x37D06A), rgb(0xFFC23A), rgb(0xFF4A3A))):
@@ -33,8 +46,16 @@ def traffic_light(canvas: Canvas, x: float, z: float) -> list[Face]:
         colour = bright if on else mix(bright, (0.08, 0.08, 0.08), 0.72)
         middle = foot + 0.19 + place * 0.36
         lamp = ellipse(0, middle, 0.145, 0.145, 20)
-        faces.append(Face(head, [stand(lamp, x, z)], colour, glow=1.0 if on else 0.0,
-                          gradient=-0.15, casts=False))
+        faces.append(
+            Face(
+                head,
+                [stand(lamp, x, z)],
+                colour,
+                glow=1.0 if on else 0.0,
+                gradient=-0.15,
+                casts=False,
+            )
+        )
     return faces
 
 
@@ -49,25 +70,33 @@ def stop_sign(canvas: Canvas, x: float, z: float) -> list[Face]:
         flat = np.column_stack([radius * np.cos(turn), middle + radius * np.sin(turn)])
         return stand(flat, x, z)
 
-    letters = [rectangle(a, middle - 0.11, a + 0.1, middle + 0.11) for a in
-               (-0.31, -0.145, 0.035, 0.205)]
-    gaps = [rectangle(a, b, a + 0.06, b + 0.05) for a, b in
-            ((-0.27, middle + 0.02), (-0.31, middle - 0.06), (0.055, middle - 0.04),
-             (0.245, middle - 0.09))]
+    letters = []
+    for place, strokes in enumerate(STOP_STROKES):
+        left = -0.345 + place * 0.18
+        for x0, y0, x1, y1 in strokes:
+            letters.append(
+                rectangle(
+                    left + 0.03 * x0,
+                    middle + 0.045 * (y0 - 2.5),
+                    left + 0.03 * x1,
+                    middle + 0.045 * (y1 - 2.5),
+                )
+            )
     return [
         _pole(whole, x, z, 0.045, middle, rgb(0x8B9298)),
         Face(plate, [octagon(0.52)], rgb(0xF3F0EA)),
         Face(plate, [octagon(0.47)], rgb(0xC9252B), casts=False),
         Face(plate, [stand(o, x, z) for o in letters], rgb(0xF3F0EA), casts=False),
-        Face(plate, [stand(o, x, z) for o in gaps], rgb(0xC9252B), casts=False),
     ]
 
 
 def street_lamp(canvas: Canvas, x: float, z: float, side: float) -> list[Face]:
     """A lamp on a tall post with an arm over the road; it shines at dusk."""
     whole = canvas.entity("light")
-    arm = [limb(0, 4.6, side * 0.4, 5.05, 0.05, 0.045), limb(side * 0.4, 5.05, side * 1.1, 5.1,
-                                                           0.045, 0.04)]
+    arm = [
+        limb(0, 4.6, side * 0.4, 5.05, 0.05, 0.045),
+        limb(side * 0.4, 5.05, side * 1.1, 5.1, 0.045, 0.04),
+    ]
     shade = rounded(side * 1.1 - 0.4, 4.98, side * 1.1 + 0.4, 5.16, 0.08)
     bulb = rounded(side * 1.1 - 0.3, 4.9, side * 1.1 + 0.3, 5.0, 0.05)
     glow = 1.0 if canvas.light.lamps else 0.25
@@ -90,16 +119,17 @@ def bench(canvas: Canvas, x: float, z: float, heading: float = 0.0) -> list[Face
     legs: list[Face] = []
     for along in (-length * 0.4, length * 0.4):
         legs += box(camera, pose, 0.07, 0.44, 0.5, whole, iron, along=along)
-        legs += box(camera, pose, 0.07, 0.5, 0.07, whole, iron, along=along, base=0.42,
-                    across=0.28)
+        legs += box(camera, pose, 0.07, 0.5, 0.07, whole, iron, along=along, base=0.42, across=0.28)
     back: list[Face] = []
     for foot in (0.56, 0.72, 0.88):
-        back += box(camera, pose, length, 0.12, 0.05, whole, wood, base=foot, across=0.26,
-                    texture="wood")
+        back += box(
+            camera, pose, length, 0.12, 0.05, whole, wood, base=foot, across=0.26, texture="wood"
+        )
     seat: list[Face] = []
     for across in (0.16, 0.0, -0.16):
-        seat += box(camera, pose, length, 0.06, 0.14, whole, wood, base=0.43, across=across,
-                    texture="wood")
+        seat += box(
+            camera, pose, length, 0.06, 0.14, whole, wood, base=0.43, across=across, texture="wood"
+        )
     return legs + back + seat
 
 
@@ -109,8 +139,17 @@ def fence(canvas: Canvas, x0: float, x1: float, z: float, height: float = 1.1) -
     colour = mix(rgb(0xEFE8DA), rgb(0x9A7350), float(canvas.rng.choice([0.0, 0.15, 1.0])))
     pickets = []
     for left in np.arange(x0, x1, 0.24):
-        pickets.append(np.array([(left, 0.06), (left + 0.17, 0.06), (left + 0.17, height - 0.12),
-                                 (left + 0.085, height), (left, height - 0.12)]))
+        pickets.append(
+            np.array(
+                [
+                    (left, 0.06),
+                    (left + 0.17, 0.06),
+                    (left + 0.17, height - 0.12),
+                    (left + 0.085, height),
+                    (left, height - 0.12),
+                ]
+            )
+        )
     rails = [rectangle(x0, share * height, x1, share * height + 0.11) for share in (0.25, 0.65)]
     return [
         Face(whole, [stand(o, 0, z + 0.03) for o in rails], mix(colour, (0, 0, 0), 0.15)),

@@ -8,6 +8,7 @@ import numpy as np
 from seg_assets.data.scenery.animals import dog
 from seg_assets.data.scenery.buildings import block, house
 from seg_assets.data.scenery.canvas import UPWARDS, Canvas, Face
+from seg_assets.data.scenery.cars import car
 from seg_assets.data.scenery.light import rgb
 from seg_assets.data.scenery.people import person
 from seg_assets.data.scenery.plants import FAR, level, paint_lawn, season, tree
@@ -21,7 +22,7 @@ from seg_assets.data.scenery.street_things import (
     traffic_light,
 )
 from seg_assets.data.scenery.things import Things, spread_depths
-from seg_assets.data.scenery.vehicles import bus, car
+from seg_assets.data.scenery.vehicles import bus
 
 ASPHALT, KERB, SLABS, MARKING = rgb(0x6C6E75), rgb(0x9A968E), rgb(0xB9B2A6), rgb(0xEDE8DA)
 AWAY, TOWARDS = np.pi / 2, -np.pi / 2  # headings
@@ -46,12 +47,19 @@ def street(canvas: Canvas) -> None:
     canvas.paint(level(pavement, -half - walk, half + walk, 0.5, FAR, SLABS, "paving"))
     canvas.paint(level(road, -half - 0.18, half + 0.18, 0.5, FAR, KERB, ""))
     canvas.paint(level(road, -half, half, 0.5, FAR, ASPHALT, "asphalt"))
-    _mark(canvas, [rectangle(-0.09, z, 0.09, z + 2.2) for z in np.arange(rng.uniform(0.5, 3), 90,
-                                                                        5.0)])
+    _mark(
+        canvas,
+        [rectangle(-0.09, z, 0.09, z + 2.2) for z in np.arange(rng.uniform(0.5, 3), 90, 5.0)],
+    )
     stripes = float(rng.uniform(7, 12)) if rng.random() < 0.5 else 0.0
     if stripes:
-        _mark(canvas, [rectangle(a, stripes, a + 0.55, stripes + 2.6)
-                       for a in np.arange(-half + 0.3, half - 0.5, 1.1)])
+        _mark(
+            canvas,
+            [
+                rectangle(a, stripes, a + 0.55, stripes + 2.6)
+                for a in np.arange(-half + 0.3, half - 0.5, 1.1)
+            ],
+        )
     things = Things()
     leaves = season(rng)
     for side in (-1, 1):
@@ -73,14 +81,20 @@ def street(canvas: Canvas) -> None:
         reach = min(half + 0.6, camera.half_width(z, canvas.width) * 0.72)
         sign = traffic_light if rng.random() < 0.6 else stop_sign
         things.add(z, sign, float(rng.choice([-1, 1])) * reach, z)
+    _walkers(canvas, things, half, walk, stripes)
+    things.place(canvas)
+
+
+def _walkers(canvas: Canvas, things: Things, half: float, walk: float, stripes: float) -> None:
+    """People on the pavements, and on the stripes of a crossing at depth `stripes` (0: none)."""
+    rng = canvas.rng
     for z in spread_depths(rng, int(rng.integers(1, 5)), 5, 16):
-        reach = camera.half_width(z, canvas.width) * 0.92
+        reach = canvas.camera.half_width(z, canvas.width) * 0.92
         if stripes and rng.random() < 0.35:
             things.add(stripes + 1.2, person, float(rng.uniform(-0.8, 0.8)) * half, stripes + 1.2)
         else:
             x = min(half + float(rng.uniform(0.6, walk - 0.5)), reach)
             things.add(z, person, float(rng.choice([-1, 1])) * x, z)
-    things.place(canvas)
 
 
 def _row_of_buildings(
@@ -115,14 +129,17 @@ def crossing(canvas: Canvas) -> None:
     canvas.paint(level(road, -60, 60, near - 0.15, far + 0.15, KERB, ""))
     canvas.paint(level(road, -60, 60, near, far, ASPHALT, "asphalt"))
     middle = (near + far) / 2
-    _mark(canvas, [rectangle(a, middle - 0.07, a + 1.8, middle + 0.07)
-                   for a in np.arange(-40, 40, 4.0)])
+    _mark(
+        canvas,
+        [rectangle(a, middle - 0.07, a + 1.8, middle + 0.07) for a in np.arange(-40, 40, 4.0)],
+    )
     things = Things()
     if rng.random() < 0.6:
         _town_behind(canvas, things, far + walk)
     else:
         _gardens_behind(canvas, things, far + walk)
     _traffic(canvas, things, near, far)
+    signs = [stop_sign, traffic_light]
     for z in (far + walk * 0.5, near - walk * 0.45, near - walk * 0.7):
         reach = canvas.camera.half_width(z, canvas.width) * 0.85
         x, kind = float(rng.uniform(-1, 1)) * reach, rng.random()
@@ -130,10 +147,9 @@ def crossing(canvas: Canvas) -> None:
             things.add(z, person, x, z)
             if rng.random() < 0.3:
                 things.add(z - 0.05, dog, x + 0.8, z)
-        elif kind < 0.65:
-            things.add(z, stop_sign, x, z)
         elif kind < 0.8:
-            things.add(z, traffic_light, x, z)
+            if signs:
+                things.add(z, signs.pop(int(rng.integers(len(signs)))), x, z)
         elif z > near:
             things.add(z, bench, x, z)
     things.place(canvas)
@@ -162,8 +178,9 @@ def _town_behind(canvas: Canvas, things: Things, back: float) -> None:
     while x < wide * 1.2:
         length = float(rng.uniform(7, 12))
         if rng.random() < 0.8:
-            things.add(back + 8, block, x, x + length, back + 0.2, back + 9,
-                       float(rng.uniform(5.5, 11)))
+            things.add(
+                back + 8, block, x, x + length, back + 0.2, back + 9, float(rng.uniform(5.5, 11))
+            )
         else:
             things.add(back + 3, tree, x + 3, back + 2, float(rng.uniform(5, 7)), season(rng))
         x += length + float(rng.choice([0.0, 2.0]))
@@ -176,8 +193,14 @@ def _gardens_behind(canvas: Canvas, things: Things, back: float) -> None:
     leaves = season(rng)
     for side in (-0.55, 0.55):
         if rng.random() < 0.85:
-            things.add(back + 12, house, side * wide, back + 9, float(rng.uniform(-0.4, 0.4)),
-                       float(rng.uniform(0.9, 1.15)))
+            things.add(
+                back + 12,
+                house,
+                side * wide,
+                back + 9,
+                float(rng.uniform(-0.4, 0.4)),
+                float(rng.uniform(0.9, 1.15)),
+            )
     for _ in range(int(rng.integers(2, 5))):
         z = back + float(rng.uniform(1.5, 11))
         things.add(z, tree, float(rng.uniform(-1, 1)) * wide, z, float(rng.uniform(4.5, 7)), leaves)

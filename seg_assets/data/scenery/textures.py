@@ -16,7 +16,7 @@ Field = np.ndarray
 
 @cache
 def noise(slope: float, lowest: float, seed: int) -> Field:
-    """Return a (TILE, TILE) float32 tile of noise with mean 0, deviation 1, that repeats seamlessly.
+    """Return a (TILE, TILE) float32 tile of seamless noise with mean 0 and deviation 1.
 
     Args:
         slope: Amplitude falls with frequency to this power (0 is white).
@@ -41,12 +41,16 @@ def look_up(tile: Field, u: Field, v: Field) -> Field:
 def look_up_smooth(tile: Field, u: Field, v: Field) -> Field:
     """Read a repeating tile at texel coordinates, blending the four nearest texels."""
     left, top = np.floor(u), np.floor(v)
-    right_share, low_share = u - left, v - top
+    right_share = (u - left).astype(np.float32)
+    low_share = (v - top).astype(np.float32)
     x0, y0 = left.astype(np.int32) & (TILE - 1), top.astype(np.int32) & (TILE - 1)
-    x1, y1 = (x0 + 1) & (TILE - 1), (y0 + 1) & (TILE - 1)
-    upper = tile[y0, x0] * (1 - right_share) + tile[y0, x1] * right_share
-    lower = tile[y1, x0] * (1 - right_share) + tile[y1, x1] * right_share
-    return upper * (1 - low_share) + lower * low_share
+    x1, y1 = (x0 + 1) & (TILE - 1), ((y0 + 1) & (TILE - 1)) * TILE
+    y0 *= TILE
+    texels = tile.ravel()
+    upper, lower = texels[y0 + x0], texels[y1 + x0]
+    upper += (texels[y0 + x1] - upper) * right_share
+    lower += (texels[y1 + x1] - lower) * right_share
+    return upper + (lower - upper) * low_share
 
 
 @cache
