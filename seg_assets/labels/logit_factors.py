@@ -16,9 +16,8 @@ import numpy as np
 from seg_assets.labels.bilinear import Taps, bilinear_taps, resample
 from seg_assets.storage.arrays import decode_float16, encode_float16
 
-# Pixels rebuilt at once: about 7 kB of float32 each for 101 queries, so some 60 MB of working
-# memory. It fixes how the sums are grouped, hence their last bits: `argmax` and `scores` must share
-# it.
+# Pixels rebuilt at once: 101 queries and 133 classes then take some 12 MB of working memory. It
+# fixes how the sums are grouped, hence their last bits: `argmax` and `scores` must share it.
 PIXELS_PER_BAND = 8192
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 

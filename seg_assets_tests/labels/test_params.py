@@ -70,10 +70,18 @@ def test_a_dagster_config_can_derive_from_them():
     assert seen[0].input_size(600, 800) == (512, 682)
 
 
-def test_importing_them_brings_in_nothing_heavy():
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("params", ["torch", "cv2", "pandas", "matplotlib"]),
+        ("fusion", ["torch"]),
+        ("logit_factors", ["torch", "cv2"]),
+    ],
+)
+def test_importing_brings_in_nothing_heavy(module, heavy):
     code = (
-        "import sys, seg_assets.labels.params; "
-        "print([name for name in ('torch', 'cv2', 'pandas', 'matplotlib') if name in sys.modules])"
+        f"import sys, seg_assets.labels.{module}; "
+        f"print([name for name in {heavy} if name in sys.modules])"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

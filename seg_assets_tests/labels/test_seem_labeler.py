@@ -9,7 +9,7 @@ from seg_assets.labels.fusion import OTHERS, paint_labels
 from seg_assets.labels.logit_factors import LogitFactors
 from seg_assets.labels.params import LabelParams
 from seg_assets.labels.prompts import RegionPrompt
-from seg_assets.labels.seem_labeler import SeemLabeler, batches, resize_image
+from seg_assets.labels.seem_labeler import SeemLabeler, batches, load_seem_labeler, resize_image
 from seg_assets.masks.region_map import RegionMap
 from seg_assets.modeling.seem.config import DEMO
 from seg_assets.modeling.seem.model import Seem
@@ -210,6 +210,15 @@ def test_regions_of_another_image_are_refused(model, text_table, image):
     other = RegionMap(np.ones((WIDTH, HEIGHT), np.int32), np.zeros(1, np.int64))
     with pytest.raises(InputError, match="this image"):
         labeler.label_regions(labeler.read(image), other)
+
+
+def test_a_labeler_is_loaded_by_the_models_name(monkeypatch, text_table):
+    monkeypatch.setattr(seem_labeler, "load_text_table", lambda loaded: text_table)
+    with pytest.raises(InputError, match="no_such_model"):
+        load_seem_labeler("no_such_model")
+    labeler = load_seem_labeler("seem_demo", LabelParams(max_side=64))
+    assert labeler.params.max_side == 64
+    assert labeler.model.config == DEMO
 
 
 def test_resizing_to_the_same_size_changes_nothing(image):
