@@ -77,7 +77,8 @@ class Rle:
             # From the fourth on, a number is the difference to the run of the same kind before it.
             runs[1::2] = np.cumsum(runs[1::2])
             runs[2::2] = np.cumsum(runs[2::2])
-        if not valid or runs.min() < 0 or runs.sum() != self.height * self.width:
+        pixels = self.height * self.width
+        if not valid or runs.min() < 0 or runs.max() > pixels or runs.sum() != pixels:
             raise InputError(
                 f"run lengths do not describe a mask of {self.height} x {self.width} pixels: "
                 "they are damaged or belong to an image of another size"

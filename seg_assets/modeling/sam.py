@@ -24,6 +24,7 @@ from segment_anything.modeling import (
 from seg_assets.errors import InputError
 from seg_assets.modeling.checkpoints import LoadedModel, load_model
 from seg_assets.modeling.manifest import entry
+from seg_assets.modeling.sam_start import spread_start_values
 
 # ImageNet statistics on the 0..255 RGB scale; every published SAM uses them.
 PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -53,6 +54,8 @@ class SamConfig:
         decoder_heads: Their attention heads.
         iou_head_depth: Layers of the head that predicts a mask's IoU.
         iou_head_dim: Its hidden width.
+        spread_start: Whether the random start values are those of `sam_start`, with which masks
+            differ even before any training.
     """
 
     encoder_dim: int
@@ -71,6 +74,7 @@ class SamConfig:
     decoder_heads: int = 8
     iou_head_depth: int = 3
     iou_head_dim: int = 256
+    spread_start: bool = False
 
 
 VIT_B = SamConfig(
@@ -96,6 +100,7 @@ DEMO = SamConfig(
     prompt_dim=128,
     decoder_mlp_dim=256,
     iou_head_dim=128,
+    spread_start=True,
 )
 # For tests: every part is there, and an image takes milliseconds.
 TINY = SamConfig(
@@ -112,6 +117,7 @@ TINY = SamConfig(
     decoder_mlp_dim=64,
     decoder_heads=2,
     iou_head_dim=32,
+    spread_start=True,
 )
 
 SAM_CONFIGS: dict[str, SamConfig] = {
@@ -165,6 +171,8 @@ def build_sam(config: SamConfig) -> Sam:
         pixel_mean=list(PIXEL_MEAN),
         pixel_std=list(PIXEL_STD),
     )
+    if config.spread_start:
+        spread_start_values(sam)
     return sam.eval()
 
 
