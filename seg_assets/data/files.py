@@ -60,7 +60,6 @@ class Folder:
             StoreError: the storage does not answer.
         """
         asked = self.path if path is None else path
-        self.filesystem.invalidate_cache(asked)
         try:
             found = self.filesystem.info(asked)["type"]
         except (FileNotFoundError, NotADirectoryError):
@@ -86,7 +85,6 @@ class Folder:
             InputError: a folder may not be read, or a name is not valid UTF-8.
             StoreError: the storage does not answer.
         """
-        self.filesystem.invalidate_cache(self.path)
         waiting = [self.path]
         while waiting:
             folder = waiting.pop()
@@ -124,7 +122,9 @@ def open_folder(uri: str | os.PathLike[str], storage_options: StorageOptions = N
     # not fsspec's own url_to_fs: it would cut a local name at "::"
     protocol, _ = split_protocol(os.fspath(uri))
     try:
-        filesystem = fsspec.filesystem(protocol or "file", **dict(storage_options or {}))
+        # a cached listing would hide what has come since
+        options = {"use_listings_cache": False, **(storage_options or {})}
+        filesystem = fsspec.filesystem(protocol or "file", **options)
     except (ValueError, ImportError) as error:
         raise InputError(
             f"{os.fspath(uri)} cannot be opened ({error}): use a local path or an s3:// URL"

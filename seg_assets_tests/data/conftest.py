@@ -41,14 +41,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     address = f"127.0.0.1:{port}"
     command = [rclone, "serve", "s3", str(root), "--addr", address]
     command += ["--auth-key", "key,secret", "--vfs-cache-mode", "writes"]
-    command += [
-        "--cache-dir",
-        str(tmp_path_factory.mktemp("cache")),
-        "--dir-cache-time",
-        "0",
-        "--vfs-write-back",
-        "0",
-    ]
+    command += ["--cache-dir", str(tmp_path_factory.mktemp("cache"))]
+    # without these two, what was written shows up five seconds later
+    command += ["--dir-cache-time", "0", "--vfs-write-back", "0"]
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
         environment.setenv("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")

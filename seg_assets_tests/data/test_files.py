@@ -166,3 +166,14 @@ def test_a_forbidden_file_is_an_image_error_and_a_forbidden_folder_an_input_erro
         read_bytes(str(tmp_path / "a"))
     with pytest.raises(InputError, match=rf"^{tmp_path} may not be read: give this user access"):
         list(folder.files())
+
+
+def test_s3_files_that_have_come_since_are_listed(s3_server: S3Server) -> None:
+    bucket = s3_server.root / "bucket"
+    write_files(bucket, {"growing/deep/a": b"1"})
+    folder = open_folder("s3://bucket/growing", s3_server.storage_options)
+    assert list(folder.files()) == ["deep/a"]
+    write_files(bucket, {"growing/deep/b": b"1"})
+    again = open_folder("s3://bucket/growing", s3_server.storage_options)
+    assert sorted(again.files()) == ["deep/a", "deep/b"]
+    assert again.kind(again.child("deep/b")) == "file"

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +168,12 @@ def test_sources_on_s3_are_recognised(s3_server: S3Server, tmp_path: Path) -> No
         found = find_shards(f"s3://bucket/sources/{name}", storage_options=options)
         assert sizes(found) == shards
         assert all(i.uri.startswith("s3://bucket/sources/") for s in found for i in s.images)
+
+
+def test_finding_images_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, seg_assets.data.sources, seg_assets.data.images, seg_assets.data.label_maps\n"
+        "heavy = {'torch', 'cv2', 'matplotlib', 'pandas', 'dagster'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

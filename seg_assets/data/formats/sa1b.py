@@ -112,6 +112,7 @@ def find_tar_images(
     _warn(uri, repeated, "occur more than once; the last of each counts")
     if not named:
         raise InputError(f"{uri} holds no images: give a tar file with .jpg members")
+    logger.info("%s: %d images", uri, len(named))
     location = folder.uri_of(folder.path)
     return [
         ImageRef(image_id, location, named[name].offset_data, named[name].size)
