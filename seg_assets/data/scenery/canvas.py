@@ -218,15 +218,15 @@ class Canvas:
     ) -> np.ndarray:
         if not face.bulge:
             return np.asarray(face.normal, np.float32)
-        across = (2 * (xs - low[0]) / max(high[0] - low[0], 1e-3) - 1).clip(-1, 1)
-        normal = np.zeros((len(ys), len(xs), 3), np.float32)
-        normal[..., 0] = face.bulge * across[None, :]
+        across = (2 * (xs - low[0]) / max(high[0] - low[0], 1e-3) - 1).clip(-1, 1) * face.bulge
+        up = np.zeros(1, np.float32)  # a column has one shade from foot to top
         if not face.column:
-            up = (1 - 2 * (ys - low[1]) / max(high[1] - low[1], 1e-3)).clip(-1, 1)
-            normal[..., 1] = face.bulge * up[:, None]
-        squared = np.minimum(normal[..., 0] ** 2 + normal[..., 1] ** 2, 1.0)
-        normal[..., 2] = -np.sqrt(1 - squared)
-        return normal / np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1.0)
+            up = (1 - 2 * (ys - low[1]) / max(high[1] - low[1], 1e-3)).clip(-1, 1) * face.bulge
+        squared = across[None, :] ** 2 + up[:, None] ** 2
+        normal = np.empty((*squared.shape, 3), np.float32)
+        normal[..., 0], normal[..., 1] = across[None, :], up[:, None]
+        normal[..., 2] = -np.sqrt(np.maximum(1 - squared, 0))
+        return normal / np.sqrt(np.maximum(squared, 1))[..., None]
 
     def _leaves(self, xs: np.ndarray, ys: np.ndarray, depth: float) -> np.ndarray:
         """Foliage noise that shrinks with distance."""

@@ -57,11 +57,14 @@ class Light:
 
     def on(self, normal: np.ndarray) -> np.ndarray:
         """Light (..., 3) on surfaces with unit normals (..., 3)."""
-        up = normal[..., 1:2]
-        sky = np.asarray(self.sky_light, np.float32) * (0.5 + 0.5 * up)
-        ground = np.asarray(self.ground_light, np.float32) * (0.5 - 0.5 * up)
-        lit = np.clip(normal @ self.sun.astype(np.float32), 0, None)[..., None]
-        return sky + ground + np.asarray(self.sun_colour, np.float32) * lit
+        sky, ground, sun = (
+            np.asarray(colour, np.float32)
+            for colour in (self.sky_light, self.ground_light, self.sun_colour)
+        )
+        x, y, z = self.sun.tolist()
+        lit = normal[..., 0] * x + normal[..., 1] * y + normal[..., 2] * z
+        light = normal[..., 1:2] * ((sky - ground) / 2) + (sky + ground) / 2
+        return light + sun * np.maximum(lit, 0)[..., None]
 
 
 def _unit(x: float, y: float, z: float) -> np.ndarray:

@@ -104,7 +104,7 @@ def _row_of_buildings(
     rng = canvas.rng
     z = float(rng.uniform(5, 9))
     near, far = (edge, edge + 12) if side > 0 else (-edge - 12, -edge)
-    while z < 75:
+    while z < 55:
         length = float(rng.uniform(9, 15))
         if rng.random() < 0.86:
             things.add(z + length, block, near, far, z, z + length, float(rng.uniform(6.5, 15)))
