@@ -76,7 +76,7 @@ class Manifest:
         }
 
     def to_json(self) -> bytes:
-        """Return the bytes of manifest.json: the same bytes for the same shard."""
+        """Return the bytes of _manifest.json: the same bytes for the same shard."""
         parts = [
             {
                 "name": part.name,
@@ -102,7 +102,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes, where: str) -> "Manifest":
-        """Read manifest.json.
+        """Read _manifest.json.
 
         Args:
             data: the bytes of the file.

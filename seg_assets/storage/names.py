@@ -7,7 +7,7 @@ import pyarrow as pa
 from seg_assets.errors import InputError
 from seg_assets.storage.schema import SCHEMAS
 
-MANIFEST = "manifest.json"
+MANIFEST = "_manifest.json"
 # Unfinished work lies outside the assets' folders, where no reader of an asset looks.
 PENDING = ".pending"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")

@@ -87,14 +87,14 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
 
     run = start(killed, 0.1)
     # 40 images are three parts of 16, 16 and 8; kill while the second one is being written
-    finished = lambda: list((killed / "sam_masks").rglob("part-00000*.parquet"))  # noqa: E731
-    wait_for(finished)
+    unfinished = killed / ".pending" / "sam_masks"
+    wait_for(lambda: list(unfinished.rglob("part-00000*.parquet")))
     time.sleep(0.5)
     run.send_signal(signal.SIGKILL)
     run.communicate()
     assert run.returncode == -signal.SIGKILL
     assert not Store(killed).is_complete("sam_masks", "pictures_0000")
-    first = finished()[0]
+    first = next(unfinished.rglob("part-00000*.parquet"))
     before = (first.stat().st_ino, first.stat().st_mtime_ns, first.read_bytes())
 
     again = start(killed, 0.0)

@@ -127,7 +127,7 @@ def test_a_replacement_leaves_nothing_of_the_old_shard(store: Store) -> None:
     write(store, factor=1)
     write(store, factor=2, images=IMAGES[:3])
     files = store.list_files(f"{ASSET}/{SHARD}")
-    assert [name.split("-")[0] for name in files] == ["manifest.json", "part"]
+    assert [name.split("-")[0] for name in files] == ["_manifest.json", "part"]
 
 
 def test_a_reader_of_a_replaced_shard_is_told_to_open_it_again(store: Store) -> None:
@@ -227,7 +227,7 @@ def test_a_finished_shard_that_lost_a_part_does_only_that_again(store: Store) ->
 def test_a_shard_with_a_damaged_manifest_gets_a_new_one(local_store: Store) -> None:
     write(local_store)
     before = digests(Path(local_store.root))
-    local_store.write_bytes(f"{ASSET}/{SHARD}/manifest.json", b'{"format": 1,')
+    local_store.write_bytes(f"{ASSET}/{SHARD}/_manifest.json", b'{"format": 1,')
     with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
         local_store.open_shard(ASSET, SHARD)
     assert write(local_store) == 0
