@@ -67,7 +67,7 @@ class Folder:
         except PermissionError as error:
             raise _forbidden(self.uri_of(asked)) from error
         except Exception as error:  # every file system has its own errors for a failed connection
-            raise _unanswered(self.uri_of(asked), error) from error
+            raise unanswered(self.uri_of(asked), error) from error
         return "folder" if found == "directory" else "file"
 
     def top_files(self) -> list[str]:
@@ -97,7 +97,7 @@ class Folder:
                     waiting.append(path)
                 elif entry.get("islink") and self.filesystem.isdir(path):
                     logger.warning("%s is a link to a folder and is not followed", path)
-                else:
+                elif entry["type"] == "file" or entry.get("islink"):  # no pipes, no devices
                     yield _checked_name(path[len(self.path) + 1 :], self.path)
 
     def _entries(self, folder: str) -> list[dict[str, Any]]:
@@ -106,7 +106,7 @@ class Folder:
         except PermissionError as error:
             raise _forbidden(self.uri_of(folder)) from error
         except Exception as error:  # every file system has its own errors for a failed connection
-            raise _unanswered(self.uri_of(folder), error) from error
+            raise unanswered(self.uri_of(folder), error) from error
 
 
 def open_folder(uri: str | os.PathLike[str], storage_options: StorageOptions = None) -> Folder:
@@ -173,7 +173,7 @@ def read_bytes(
             raise ImageError(f"{uri} may not be read: give this user access to it") from error
         # S3's answer to a range that begins behind the end; local files give no bytes instead
         if not (isinstance(error, OSError) and error.errno == errno.EINVAL and start > 0):
-            raise _unanswered(uri, error) from error
+            raise unanswered(uri, error) from error
         data = b""
     if size is not None and len(data) != size:
         raise ImageError(
@@ -204,7 +204,8 @@ def _forbidden(uri: str) -> InputError:
     return InputError(f"{uri} may not be read: give this user access to it")
 
 
-def _unanswered(uri: str, error: Exception) -> StoreError:
+def unanswered(uri: str, error: Exception) -> StoreError:
+    """Word a fault of the storage or of the way to it, which is no fault of a file."""
     return StoreError(
         f"{uri} cannot be read ({type(error).__name__}: {error}): "
         "check the connection, the endpoint and the credentials, then run again"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from seg_assets.data.files import StorageOptions, open_folder
 from seg_assets.data.formats.camvid import LABEL_FORMAT, find_camvid_images, is_camvid
@@ -87,17 +88,22 @@ def find_shards(
     return _plan(groups, limit)
 
 
-# name of the group's shards, its images, its shard size, its label format
-_Group = tuple[str, list[ImageRef], int | None, str | None]
+class _Group(NamedTuple):
+    """Images that are cut into shards together."""
+
+    name: str
+    images: list[ImageRef]
+    shard_size: int | None
+    label_format: str | None
 
 
 def _plan(groups: Iterator[_Group], limit: int | None) -> list[Shard]:
     """Cut each group into shards until the limit is reached; later groups are not even read."""
     shards: list[Shard] = []
     left = limit
-    for name, images, shard_size, label_format in groups:
-        taken = sorted(images, key=lambda image: image.image_id)[:left]
-        shards += plan_shards(taken, shard_size, name, label_format)
+    for group in groups:
+        taken = sorted(group.images, key=lambda image: image.image_id)[:left]
+        shards += plan_shards(taken, group.shard_size, group.name, group.label_format)
         if left is not None:
             left -= len(taken)
             if left == 0:
@@ -129,12 +135,8 @@ def _folder_groups(
     storage_options: StorageOptions,
 ) -> Iterator[_Group]:
     images = find_folder_images(source, label_root=label_root, storage_options=storage_options)
-    yield (
-        prefix or _source_name(source, storage_options),
-        images,
-        shard_size or DEFAULT_SHARD_SIZE,
-        label_format,
-    )
+    name = prefix or _source_name(source, storage_options)
+    yield _Group(name, images, shard_size or DEFAULT_SHARD_SIZE, label_format)
 
 
 def _sa1b_groups(
@@ -154,10 +156,10 @@ def _sa1b_groups(
         tars[name] = uri
     for name, uri in sorted(tars.items()):
         images = find_tar_images(uri, storage_options=storage_options)
-        yield f"{prefix}_{name}" if prefix else name, images, shard_size, None
+        yield _Group(f"{prefix}_{name}" if prefix else name, images, shard_size, None)
     if files.loose:
         name = prefix or _source_name(source, storage_options)
-        yield name, files.loose, shard_size or DEFAULT_SHARD_SIZE, None
+        yield _Group(name, files.loose, shard_size or DEFAULT_SHARD_SIZE, None)
 
 
 def _camvid_groups(
@@ -168,7 +170,7 @@ def _camvid_groups(
 ) -> Iterator[_Group]:
     for split, images in find_camvid_images(source, storage_options).items():
         name = f"{prefix or 'camvid'}_{shard_name(split)}"
-        yield name, images, shard_size or DEFAULT_SHARD_SIZE, LABEL_FORMAT
+        yield _Group(name, images, shard_size or DEFAULT_SHARD_SIZE, LABEL_FORMAT)
 
 
 def _source_name(source: str | os.PathLike[str], storage_options: StorageOptions) -> str:

@@ -177,3 +177,8 @@ def test_s3_files_that_have_come_since_are_listed(s3_server: S3Server) -> None:
     again = open_folder("s3://bucket/growing", s3_server.storage_options)
     assert sorted(again.files()) == ["deep/a", "deep/b"]
     assert again.kind(again.child("deep/b")) == "file"
+
+
+def test_pipes_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert list(open_folder(tmp_path).files()) == []

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, cast
 
-from seg_assets.data.files import Folder, StorageOptions, open_folder
+from seg_assets.data.files import Folder, StorageOptions, open_folder, unanswered
 from seg_assets.data.formats.folder import image_ids, is_image_name, references
 from seg_assets.data.shards import ImageRef
 from seg_assets.errors import InputError
@@ -121,7 +121,6 @@ def find_tar_images(
 
 
 def _read_table(folder: Folder, uri: str) -> list[tarfile.TarInfo]:
-    """Read all headers and make sure that the tar is complete up to its end marker."""
     if folder.kind() != "file":
         raise InputError(f"{uri} is not there: give a tar file that exists")
     # only a remote file is buffered by fsspec; a local one does not know the option
@@ -130,33 +129,44 @@ def _read_table(folder: Folder, uri: str) -> list[tarfile.TarInfo]:
         opened = folder.filesystem.open(folder.path, "rb", **options)
     except PermissionError as error:
         raise InputError(f"{uri} may not be read: give this user access to it") from error
+    except Exception as error:  # every file system has its own errors for a failed connection
+        raise unanswered(uri, error) from error
     with opened:
-        file = cast(IO[bytes], opened)
-        start = file.read(_BLOCK)
-        if not start:
-            raise InputError(f"{uri} is empty (0 bytes): fetch it again")
-        for magic, compression in _COMPRESSED.items():
-            if start.startswith(magic):
-                raise InputError(
-                    f"{uri} is compressed with {compression}, so its images cannot be read in "
-                    "place: decompress it first"
-                )
-        file.seek(0)
         try:
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                members = tar.getmembers()
-                end = tar.offset
-        except (tarfile.TarError, EOFError, ValueError) as error:
+            return _read_headers(cast(IO[bytes], opened), uri)
+        except InputError:
+            raise
+        except Exception as error:  # as above
+            raise unanswered(uri, error) from error
+
+
+def _read_headers(file: IO[bytes], uri: str) -> list[tarfile.TarInfo]:
+    """Read all headers and make sure that the tar is complete up to its end marker."""
+    start = file.read(_BLOCK)
+    if not start:
+        raise InputError(f"{uri} is empty (0 bytes): fetch it again")
+    for magic, compression in _COMPRESSED.items():
+        if start.startswith(magic):
             raise InputError(
-                f"{uri} is not a tar file, or is truncated or damaged ({error}): fetch it again"
-            ) from error
-        file.seek(end)
-        # tarfile takes any unreadable header for the end; a whole tar ends in blocks of zeros
-        if file.read(_BLOCK) != bytes(_BLOCK):
-            raise InputError(
-                f"{uri} is truncated or damaged at byte {end}, after {len(members)} members: "
-                "fetch it again"
+                f"{uri} is compressed with {compression}, so its images cannot be read in "
+                "place: decompress it first"
             )
+    file.seek(0)
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            members = tar.getmembers()
+            end = tar.offset
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise InputError(
+            f"{uri} is not a tar file, or is truncated or damaged ({error}): fetch it again"
+        ) from error
+    file.seek(end)
+    # tarfile takes any unreadable header for the end; a whole tar ends in blocks of zeros
+    if file.read(_BLOCK) != bytes(_BLOCK):
+        raise InputError(
+            f"{uri} is truncated or damaged at byte {end}, after {len(members)} members: "
+            "fetch it again"
+        )
     return members
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from seg_assets.data.formats.sa1b import find_sa1b_files, find_tar_images
 from seg_assets.data.images import read_image
-from seg_assets.errors import ImageError, InputError
+from seg_assets.errors import ImageError, InputError, StoreError
 from seg_assets_tests.data.conftest import S3Server, encoded, picture, write_files, write_tar
 
 # As in SA-1B: each photo with its annotations behind it, names with a leading "./".
@@ -192,3 +193,16 @@ def test_real_sa1b_photos_are_equal_from_folder_and_tar(shared_dir: Path, tmp_pa
     for inside, outside in zip(packed, loose, strict=False):
         assert inside.image_id == outside.image_id
         np.testing.assert_array_equal(read_image(inside), read_image(outside))
+
+
+def test_a_connection_lost_on_the_way_is_a_store_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class BrokenFile(io.BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise OSError("connection reset")
+
+    path = write_tar(tmp_path / "a.tar", MEMBERS)
+    monkeypatch.setattr(LocalFileSystem, "open", lambda *_, **__: BrokenFile())
+    with pytest.raises(StoreError, match=r"a\.tar cannot be read \(OSError: connection reset\)"):
+        find_tar_images(path)
