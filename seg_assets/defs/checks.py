@@ -53,7 +53,7 @@ def masks_fit_images(
             record = MaskRecord.from_row(row)
             fits = (record.rle.height, record.rle.width) == (size["height"], size["width"])
             finite = np.isfinite([record.predicted_iou, record.stability_score]).all()
-            if not (fits and finite and record.rle.area() == record.area):
+            if not (fits and finite and record.rle.area == record.area):
                 wrong.append(f"{image_id}:{row['mask_id']}")
     return dg.AssetCheckResult(
         passed=not wrong, metadata={"wrong_masks": len(wrong), "first": (wrong or ["none"])[0]}

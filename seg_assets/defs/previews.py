@@ -15,6 +15,7 @@ from seg_assets.storage.png import decode_label_map
 from seg_assets.storage.store import Store
 
 PICTURES = 4
+HEIGHT = 200
 MAX_BYTES = 150_000
 
 
@@ -24,28 +25,28 @@ def raw_images(store: Store, shard: str) -> dg.MetadataValue:
 
     images = store.open_shard("raw_images", shard)
     chosen = images.image_ids[: 2 * PICTURES]
-    pixels = [read_row(images.rows(i)[0]) for i in chosen]
+    pixels = [read_row(images.rows(image_id)[0]) for image_id in chosen]
     rows = [pixels[:PICTURES], pixels[PICTURES:]]
-    captions = [list(chosen[:PICTURES]), list(chosen[PICTURES:])]
-    kept = [row for row in rows if row]
-    return _picture(contact_sheet(kept, captions[: len(kept)]))
+    return _picture(contact_sheet(rows, [f"{chosen[0]} ..."] if chosen else [], cell_height=HEIGHT))
 
 
 def sam_masks(store: Store, shard: str) -> dg.MetadataValue:
-    """Images above their regions, each region in a colour of its own."""
+    """Images beside their regions, each region in a colour of its own."""
     from seg_assets.viz.contact_sheet import contact_sheet  # noqa: PLC0415
     from seg_assets.viz.overlay import draw_regions  # noqa: PLC0415
 
     images = store.open_shard("raw_images", shard)
     masks = store.open_shard("sam_masks", shard)
-    top, bottom, captions = [], [], []
+    rows, captions = [], []
     for image_id in masks.image_ids[:PICTURES]:
         pixels = read_row(images.rows(image_id)[0])
         records = [MaskRecord.from_row(row) for row in masks.rows(image_id)]
-        top.append(pixels)
-        bottom.append(draw_regions(pixels, paint_regions(records, *pixels.shape[:2]).ids))
-        captions.append(f"{len(records)} masks")
-    return _picture(contact_sheet([top, bottom], [[""] * len(top), captions]))
+        regions = paint_regions(records, *pixels.shape[:2])
+        rows.append([pixels, draw_regions(pixels, regions.ids)])
+        captions.append(f"{image_id}: {len(records)} masks")
+    return _picture(
+        contact_sheet(rows, captions, titles=["image", "regions"], cell_height=HEIGHT)
+    )
 
 
 def mask_numbers(store: Store, shard: str) -> dict[str, float]:
@@ -83,26 +84,30 @@ def seem(store: Store, shard: str, asset: str) -> dict[str, object]:
 
 
 def label_maps(store: Store, shard: str, asset: str) -> dict[str, object]:
-    """Images above their label maps, and the legend."""
+    """Images beside their label maps, and the legend with each class's share of these pixels."""
     from seg_assets.viz.contact_sheet import contact_sheet, legend  # noqa: PLC0415
     from seg_assets.viz.overlay import overlay  # noqa: PLC0415
 
     images = store.open_shard("raw_images", shard)
     reader = store.open_shard(asset, shard)
     table = map_classes(store, shard, asset)
-    top, bottom, pixels_of = [], [], np.zeros(256, dtype=np.int64)
-    chosen = reader.image_ids[:PICTURES]
-    for image_id in chosen:
+    rows, captions = [], []
+    pixels_of = np.zeros(256, dtype=np.int64)
+    for image_id in reader.image_ids[:PICTURES]:
         pixels = read_row(images.rows(image_id)[0])
         label_map = decode_label_map(reader.rows(image_id)[0]["label_map"]["bytes"])
         pixels_of += np.bincount(label_map.ravel(), minlength=256)
-        top.append(pixels)
-        bottom.append(overlay(pixels, label_map, table, alpha=0.75))
-    if not chosen:
+        rows.append([pixels, overlay(pixels, label_map, table, alpha=0.75)])
+        captions.append(image_id)
+    if not rows:
         return {}
+    present = [i for i in np.argsort(-pixels_of, kind="stable").tolist() if pixels_of[i]]
+    known = [i for i in present if i != table.ignore_id]
+    shares = pixels_of[known] / pixels_of.sum()
+    titles = ["image", asset.replace("_", " ")]
     return {
-        "preview": _picture(contact_sheet([top, bottom], [list(chosen), [""] * len(chosen)])),
-        "legend": _picture(legend(table, pixels_of[: len(table)])),
+        "preview": _picture(contact_sheet(rows, captions, titles=titles, cell_height=HEIGHT)),
+        "legend": _picture(legend(table, known, shares=shares)),
     }
 
 

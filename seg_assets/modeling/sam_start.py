@@ -12,11 +12,13 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 
 # isort: split
 from segment_anything.modeling import Sam
+from segment_anything.modeling.transformer import Attention
 
 # Found by trying: with these, the demo model finds some 5 to 40 masks in scenes and photographs.
 _DECODER_GAIN = 4.0
 _UPSCALING_GAIN = 8.0
 _POSITION_GAIN = 2.0
+_CROSS_ATTENTION = ("token_to_image", "image_to_token")
 
 
 def spread_start_values(sam: Sam) -> None:
@@ -37,6 +39,7 @@ def spread_start_values(sam: Sam) -> None:
                 alike = module.weight.mean((2, 3), keepdim=True)  # (C_in, C_out, 1, 1)
                 module.weight.copy_(_UPSCALING_GAIN * alike.expand_as(module.weight))
         for name, module in decoder.transformer.named_modules():
-            if name.endswith(("token_to_image", "image_to_token")):
+            if isinstance(module, Attention) and name.endswith(_CROSS_ATTENTION):
                 module.k_proj.weight.copy_(module.q_proj.weight)
-        sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.mul_(_POSITION_GAIN)
+        frequencies = sam.prompt_encoder.pe_layer.get_buffer("positional_encoding_gaussian_matrix")
+        frequencies.mul_(_POSITION_GAIN)

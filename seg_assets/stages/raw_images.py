@@ -22,7 +22,7 @@ def record_raw_images(store: Store, shard: Shard, *, recompute: bool = False) ->
             with watch.time("read"):
                 data = read_bytes(reference.uri, reference.offset, reference.size)
             with watch.time("decode"):
-                decoded = decode_image(data, reference.uri)
+                decoded = decode_image(data, reference.where)
             height, width = decoded.pixels.shape[:2]
             row = {
                 "image_id": image_id,

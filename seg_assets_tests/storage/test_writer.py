@@ -227,7 +227,7 @@ def test_a_finished_shard_that_lost_a_part_does_only_that_again(store: Store) ->
 def test_a_shard_with_a_damaged_manifest_gets_a_new_one(local_store: Store) -> None:
     write(local_store)
     before = digests(Path(local_store.root))
-    local_store.write_bytes(f"{ASSET}/{SHARD}/_manifest.json", b'{"format": 1,')
+    Path(local_store.root, ASSET, SHARD, "_manifest.json").write_bytes(b'{"format": 1,')
     with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
         local_store.open_shard(ASSET, SHARD)
     assert write(local_store) == 0

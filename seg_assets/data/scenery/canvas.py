@@ -193,7 +193,10 @@ class Canvas:
         colour = material * (light * (1 - face.glow) + face.glow)
         depth: float | np.ndarray = float(np.mean([outline[0, 2] for outline in face.outlines]))
         if face.texture == "leaves":
-            colour = colour * (1 + face.strength * self._leaves(xs, ys, float(depth)))[..., None]
+            colour = (
+                colour
+                * (1 + face.strength * self._leaves(len(ys), len(xs), float(depth)))[..., None]
+            )
         elif face.texture:
             u, v, far = self.camera.meet_plane(face.outlines[0][0], np.asarray(face.normal), xs, ys)
             pixel = far / self.camera.focal
@@ -228,13 +231,16 @@ class Canvas:
         normal[..., 2] = -np.sqrt(np.maximum(1 - squared, 0))
         return normal / np.sqrt(np.maximum(squared, 1))[..., None]
 
-    def _leaves(self, xs: np.ndarray, ys: np.ndarray, depth: float) -> np.ndarray:
-        """Foliage noise that shrinks with distance."""
+    def _leaves(self, height: int, width: int, depth: float) -> np.ndarray:
+        """Foliage noise (height, width) that shrinks with distance."""
         texels = 26 * depth / self.camera.focal  # texels per pixel
-        offset = self.rng.integers(0, TILE, 2)
-        u = (xs * texels + offset[0]).astype(np.int32) & (TILE - 1)
-        v = (ys * texels + offset[1]).astype(np.int32) & (TILE - 1)
-        return 0.16 * noise(0.9, 18, 21)[np.ix_(v, u)]
+        row, column = self.rng.integers(0, TILE, 2)
+        rows = np.arange(int(np.ceil(height * texels)) + 1) + row
+        columns = np.arange(int(np.ceil(width * texels)) + 1) + column
+        patch = noise(0.9, 18, 21)[np.ix_(rows & (TILE - 1), columns & (TILE - 1))]
+        window = (0.0, 0.0, width * texels, height * texels)
+        smooth = Image.fromarray(patch).resize((width, height), Image.Resampling.BILINEAR, window)
+        return 0.16 * np.asarray(smooth)
 
     def _darken(self, polygons: Sequence[np.ndarray], darkness: float, softness: float) -> None:
         if not polygons:
@@ -246,7 +252,17 @@ class Canvas:
             return
         rows, columns, cover = covered
         pad = int(np.ceil(3 * margin)) + 1
-        mask = Image.fromarray((np.pad(cover, pad) * 255).astype(np.uint8)).filter(
+        # a shadow that leaves the picture goes on outside of it: repeat its rim there
+        outside = [
+            (rows.start == 0, rows.stop == self.height),
+            (columns.start == 0, columns.stop == self.width),
+        ]
+        for axis, (before, after) in enumerate(outside):
+            for touches, sides in ((before, (pad, 0)), (after, (0, pad))):
+                widths = [(0, 0), (0, 0)]
+                widths[axis] = sides
+                cover = np.pad(cover, widths, mode="edge" if touches else "constant")
+        mask = Image.fromarray((cover * 255).astype(np.uint8)).filter(
             ImageFilter.GaussianBlur(margin)
         )
         top, left = rows.start - pad, columns.start - pad

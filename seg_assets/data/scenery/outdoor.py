@@ -17,6 +17,8 @@ from seg_assets.data.scenery.street_things import bench, fence
 from seg_assets.data.scenery.things import Things, spread_depths
 from seg_assets.data.scenery.vehicles import boat
 
+POND_REACH = 4.4  # metres from a pond's middle to dry land
+
 
 def _across(canvas: Canvas, z: float, share: float) -> float:
     """A random x at depth z, within a share of what the picture sees."""
@@ -40,33 +42,44 @@ def park(canvas: Canvas) -> None:
     side = float(rng.choice([-1, 1]))
     if rng.random() < 0.75:
         _path(canvas, side)
+    pond: tuple[float, float] | None = None
     if rng.random() < 0.5:
-        _pond(canvas, -side * float(rng.uniform(2.5, 4.5)), float(rng.uniform(9, 13)))
+        pond = (-side * float(rng.uniform(2.5, 4.5)), float(rng.uniform(9, 13)))
+        _pond(canvas, *pond)
     for z in spread_depths(rng, int(rng.integers(1, 4)), 9, 26):
         reach = canvas.camera.half_width(z, canvas.width)
         x = float(rng.choice([-1, 1]) * rng.uniform(0.35, 1.0)) * reach
-        things.add(z, tree, x, z, float(rng.uniform(4.5, 7.5)), leaves)
-    _visitors(canvas, things, leaves)
+        size = float(rng.uniform(4.5, 7.5))
+        if _is_dry(x, z, pond):
+            things.add(z, tree, x, z, size, leaves)
+    for z in spread_depths(rng, int(rng.integers(2, 6)), 4.2, 12):
+        x = _across(canvas, z, 0.85)
+        if _is_dry(x, z, pond):
+            _visit(canvas, things, x, z, leaves)
     things.place(canvas)
 
 
-def _visitors(canvas: Canvas, things: Things, leaves: tuple[int, ...]) -> None:
-    """People, dogs, benches, bushes and balls in the foreground of a park."""
+def _is_dry(x: float, z: float, pond: tuple[float, float] | None) -> bool:
+    """Whether a place is not in the pond."""
+    return pond is None or float(np.hypot(x - pond[0], z - pond[1])) > POND_REACH
+
+
+def _visit(canvas: Canvas, things: Things, x: float, z: float, leaves: tuple[int, ...]) -> None:
+    """Add a person, a dog, a bench, a bush or a ball to the foreground of a park."""
     rng = canvas.rng
-    for z in spread_depths(rng, int(rng.integers(2, 6)), 4.2, 12):
-        x, kind = _across(canvas, z, 0.85), rng.random()
-        if kind < 0.42:
-            things.add(z, person, x, z)
-            if rng.random() < 0.35:
-                things.add(z - 0.02, umbrella, x + 0.12, z)
-        elif kind < 0.58:
-            things.add(z, dog, x, z, float(rng.uniform(0.85, 1.1)))
-        elif kind < 0.80:
-            things.add(z, bench, x, z, float(rng.uniform(-0.5, 0.5)))
-        elif kind < 0.90:
-            things.add(z, bush, x, z, 1.0, rgb(int(rng.choice(leaves))))
-        else:
-            things.add(z, ball, x, z, float(rng.uniform(0.28, 0.42)))
+    kind = rng.random()
+    if kind < 0.42:
+        things.add(z, person, x, z)
+        if rng.random() < 0.35:
+            things.add(z - 0.02, umbrella, x + 0.12, z)
+    elif kind < 0.58:
+        things.add(z, dog, x, z, float(rng.uniform(0.85, 1.1)))
+    elif kind < 0.80:
+        things.add(z, bench, x, z, float(rng.uniform(-0.5, 0.5)))
+    elif kind < 0.90:
+        things.add(z, bush, x, z, 1.0, rgb(int(rng.choice(leaves))))
+    else:
+        things.add(z, ball, x, z, float(rng.uniform(0.28, 0.42)))
 
 
 def _path(canvas: Canvas, side: float) -> None:

@@ -258,12 +258,12 @@ def palm(canvas: Canvas, x: float, z: float, height: float) -> list[Face]:
     green = mix(rgb(0x3F8048), rgb(0x6A9440), rng.uniform())
     for layer, tone in ((0, 0.0), (1, 0.12)):
         fronds = []
-        for turn in np.linspace(-0.35, np.pi + 0.35, 6) + 0.25 * layer:
+        for turn in np.linspace(-0.3, np.pi + 0.3, 7) + 0.22 * layer:
             reach = rng.uniform(0.26, 0.36)
             share = np.linspace(0, 1, 8)
             fx = bend + reach * np.cos(turn) * share
-            fy = 0.82 + reach * (0.75 * np.sin(turn) + 0.32) * share - 0.34 * reach * 2 * share**2
-            broad = 0.045 * np.sin(np.pi * np.clip(share * 0.92 + 0.05, 0, 1))
+            fy = 0.82 + reach * (0.8 * np.sin(turn) + 0.42) * share - 0.8 * reach * share**2
+            broad = 0.028 * np.sin(np.pi * np.clip(share * 0.92 + 0.05, 0, 1))
             fronds.append(
                 np.concatenate(
                     [np.column_stack([fx, fy + broad]), np.column_stack([fx, fy - broad])[::-1]]
