@@ -28,7 +28,7 @@ def png_bytes(image: np.ndarray, max_bytes: int = 150_000) -> bytes:
     picture = _picture(image)
     data = _encode(picture, "PNG", optimize=True)
     while len(data) > max_bytes:
-        data = _encode(picture.quantize(256), "PNG", optimize=True)
+        data = _encode(_reduce_colors(picture), "PNG", optimize=True)
         if len(data) > max_bytes:
             picture = _shrink(picture, max_bytes)
     return data
@@ -63,6 +63,14 @@ def _picture(image: np.ndarray) -> Image.Image:
             f"give (H, W, 3) or (H, W) uint8."
         )
     return Image.fromarray(image)
+
+
+def _reduce_colors(picture: Image.Image) -> Image.Image:
+    """Bring a picture to 256 colours of its own, dithered so that gradients stay smooth."""
+    if picture.mode != "RGB":
+        return picture
+    palette = picture.quantize(256)
+    return picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def _encode(picture: Image.Image, form: str, **options: object) -> bytes:
