@@ -16,7 +16,7 @@ def defs() -> dg.Definitions:
     loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # said on every command otherwise
-        assets = dg.with_source_code_references(loaded.assets or [])
+        assets = dg.with_source_code_references(list(loaded.assets or []))
     return dg.Definitions(
         assets=assets,
         asset_checks=loaded.asset_checks,

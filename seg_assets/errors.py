@@ -1,11 +1,11 @@
 """Errors that a user may see. Each message is one sentence: what is wrong, where, what to do.
 
 SegAssetsError
-├── InputError          wrong usage: an option, a path, an unknown shard, model or class (exit status 2)
+├── InputError          wrong usage: an option, a path, an unknown shard or model (exit status 2)
 │   └── UnknownClassError   an id or a name that is not in a class table
 ├── ImageError          one image or label file cannot be read; the shard goes on without it
 ├── CheckpointError     weights are missing, damaged, or do not fit the model
-└── StoreError          a shard is missing, unfinished or damaged, or the store refuses to be written
+└── StoreError          a shard is missing, unfinished or damaged, or the store cannot be written
 """
 
 

@@ -4,6 +4,7 @@ import dagster as dg
 import numpy as np
 
 from seg_assets.defs import previews
+from seg_assets.defs.metadata import region_metadata
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import StoreResource
 from seg_assets.masks.records import MaskRecord
@@ -79,8 +80,8 @@ def labels_are_sure(
     context: dg.AssetCheckExecutionContext, store: StoreResource
 ) -> dg.AssetCheckResult:
     """Most regions got their class from SEEM itself, and the regions cover most of the images."""
-    numbers = previews.seem(store.open(), context.partition_key, "region_labels")
-    fallback, coverage = numbers.get("fallback_share", 0.0), numbers["coverage"]
+    numbers = region_metadata(store.open(), context.partition_key)
+    fallback, coverage = numbers["fallback_share"], numbers["coverage"]
     return dg.AssetCheckResult(
         passed=bool(fallback <= MAX_FALLBACK_SHARE and coverage >= MIN_COVERAGE),
         severity=WARN,

@@ -1,18 +1,22 @@
-"""From stage reports and store manifests to the numbers that Dagster shows and plots."""
+"""From stage reports and stored results to the numbers that Dagster shows and plots."""
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import dagster as dg
+from dagster import RawMetadataValue
 
+from seg_assets.classes.table import load_class_table
+from seg_assets.stages.evaluation import Evaluation
 from seg_assets.stages.run import StageReport
 from seg_assets.storage.store import Store
 
+Metadata = dict[str, RawMetadataValue]
 
-def report_metadata(report: StageReport, *, device: str | None = None) -> dict[str, Any]:
+
+def report_metadata(report: StageReport, *, device: str | None = None) -> Metadata:
     """Counts, speed and memory of one stage; `device` for the stages that use one."""
-    metadata: dict[str, Any] = {
+    metadata: Metadata = {
         "images": report.images,
         "images_reused": report.reused,
         "images_failed": report.failed,
@@ -27,21 +31,22 @@ def report_metadata(report: StageReport, *, device: str | None = None) -> dict[s
     return metadata
 
 
-def provenance_metadata(store: Store, asset: str, shard: str) -> dict[str, Any]:
+def provenance_metadata(store: Store, asset: str, shard: str) -> Metadata:
     """What decided the stored result: model, checkpoint hash, parameters; size on disk."""
     manifest = store.open_shard(asset, shard).manifest
-    provenance = {k: v for k, v in manifest.provenance.items() if k != "upstream"}
-    metadata: dict[str, Any] = {
+    totals = manifest.totals
+    metadata: Metadata = {
         "fingerprint": manifest.fingerprint,
-        "rows": manifest.totals["rows"],
-        "bytes": manifest.totals["bytes"],
+        "rows": totals["rows"],
+        "bytes": totals["bytes"],
+        "bytes_per_image": round(totals["bytes"] / max(totals["images"], 1)),
         "path": store.location(f"{asset}/{shard}"),
     }
-    for key, value in provenance.items():
-        is_json = isinstance(value, Mapping | list)
-        metadata[key] = dg.MetadataValue.json(value) if is_json else _plain(value)
-    if manifest.totals["images"]:
-        metadata["bytes_per_image"] = round(manifest.totals["bytes"] / manifest.totals["images"])
+    for key, value in manifest.provenance.items():
+        if isinstance(value, Mapping | list):
+            metadata[key] = dg.MetadataValue.json(value)
+        else:
+            metadata[key] = "none" if value is None else value
     return metadata
 
 
@@ -50,7 +55,7 @@ def data_version(store: Store, asset: str, shard: str) -> dg.DataVersion:
     return dg.DataVersion(store.open_shard(asset, shard).manifest.fingerprint)
 
 
-def failures_table(store: Store, asset: str, shard: str, limit: int = 20) -> dg.MetadataValue | str:
+def failures_table(store: Store, asset: str, shard: str, limit: int = 20) -> RawMetadataValue:
     """The first failed images as a table in Markdown."""
     failed = store.open_shard(asset, shard).failed
     if not failed:
@@ -63,7 +68,60 @@ def failures_table(store: Store, asset: str, shard: str, limit: int = 20) -> dg.
     return dg.MetadataValue.md("\n".join(lines))
 
 
-def _plain(value: object) -> str | int | float:
-    return (
-        value if isinstance(value, str | int | float) else "none" if value is None else str(value)
-    )
+def mask_metadata(store: Store, shard: str) -> Metadata:
+    """Masks per image and the means of their scores."""
+    reader = store.open_shard("sam_masks", shard)
+    masks = reader.read(columns=["predicted_iou", "stability_score"]).to_pandas()
+    metadata: Metadata = {"masks_per_image": round(len(masks) / max(len(reader), 1), 2)}
+    if len(masks):
+        metadata |= {f"mean_{name}": round(float(masks[name].mean()), 4) for name in masks}
+    return metadata
+
+
+def region_metadata(store: Store, shard: str) -> Metadata:
+    """How sure the labels are, what share of the pixels they cover, regions per class."""
+    reader = store.open_shard("region_labels", shard)
+    columns = ["area", "class_id", "score", "margin", "vote_share", "fallback"]
+    regions = reader.read(columns=columns).to_pandas()
+    images = store.open_shard("raw_images", shard).read(["image_id", "width", "height"]).to_pandas()
+    images = images[images["image_id"].isin(reader.image_ids)]
+    pixels = int((images["width"] * images["height"]).sum())
+    metadata: Metadata = {
+        "regions_per_image": round(len(regions) / max(len(reader), 1), 2),
+        "coverage": round(float(regions["area"].sum()) / max(pixels, 1), 4),
+        "fallback_share": round(float(regions["fallback"].mean()), 4) if len(regions) else 0.0,
+    }
+    if len(regions):
+        for name in ("score", "margin", "vote_share"):
+            metadata[f"mean_{name}"] = round(float(regions[name].mean()), 4)
+        table = load_class_table("base28")
+        lines = ["| class | regions |", "| --- | --- |"]
+        for class_id, count in regions["class_id"].value_counts().items():
+            lines.append(f"| {table.name_of(int(str(class_id)))} | {count} |")
+        metadata["regions_per_class"] = dg.MetadataValue.md("\n".join(lines))
+    return metadata
+
+
+def evaluation_metadata(result: Evaluation) -> Metadata:
+    """Total scores as numbers, per class as a table."""
+    metadata: Metadata = {
+        "images_with_truth": result.images,
+        "images_without_truth": result.without_truth,
+    }
+    scores = result.scores()
+    if scores is None:
+        return metadata
+    metadata |= {
+        "miou": round(scores.miou, 4),
+        "fwiou": round(scores.fwiou, 4),
+        "macc": round(scores.macc, 4),
+        "aacc": round(scores.aacc, 4),
+    }
+    lines = ["| class | IoU | accuracy | precision |", "| --- | --- | --- | --- |"]
+    for row in scores.rows():
+        if row["iou"] is not None:
+            numbers = [row["iou"], row["accuracy"], row["precision"]]
+            cells = ["-" if number is None else f"{number:.3f}" for number in numbers]
+            lines.append(f"| {row['name']} | {' | '.join(cells)} |")
+    metadata["per_class"] = dg.MetadataValue.md("\n".join(lines))
+    return metadata

@@ -1,10 +1,9 @@
-"""Small pictures and numbers for the Dagster UI, read back from what a stage has stored."""
+"""Small pictures for the Dagster UI, drawn from what a stage has stored."""
 
 import base64
 
 import dagster as dg
 import numpy as np
-import pyarrow.compute as pc
 
 from seg_assets.classes.table import ClassTable, load_class_table
 from seg_assets.data.images import read_row
@@ -44,46 +43,10 @@ def sam_masks(store: Store, shard: str) -> dg.MetadataValue:
         regions = paint_regions(records, *pixels.shape[:2])
         rows.append([pixels, draw_regions(pixels, regions.ids)])
         captions.append(f"{image_id}: {len(records)} masks")
-    return _picture(
-        contact_sheet(rows, captions, titles=["image", "regions"], cell_height=HEIGHT)
-    )
+    return _picture(contact_sheet(rows, captions, titles=["image", "regions"], cell_height=HEIGHT))
 
 
-def mask_numbers(store: Store, shard: str) -> dict[str, float]:
-    """Masks per image and the mean of their scores."""
-    reader = store.open_shard("sam_masks", shard)
-    table = reader.read(columns=["predicted_iou", "stability_score"])
-    numbers = {"masks_per_image": table.num_rows / max(len(reader.image_ids), 1)}
-    for column in table.column_names if table.num_rows else []:
-        numbers[f"mean_{column}"] = round(pc.mean(table[column]).as_py(), 4)
-    return numbers
-
-
-def seem(store: Store, shard: str, asset: str) -> dict[str, object]:
-    """Pictures of SEEM's own maps; for regions, how sure the labels are and what they cover."""
-    if asset == "seem_labels":
-        return label_maps(store, shard, "seem_labels")
-    if asset != "region_labels":
-        return {}
-    reader = store.open_shard("region_labels", shard)
-    table = reader.read(columns=["area", "class_id", "score", "margin", "vote_share", "fallback"])
-    sizes = store.open_shard("raw_images", shard).read(columns=["image_id", "width", "height"])
-    done = pc.is_in(sizes["image_id"], value_set=_strings(reader.image_ids))
-    pixels = pc.sum(pc.multiply(sizes["width"], sizes["height"]).filter(done)).as_py() or 0
-    numbers: dict[str, object] = {
-        "regions_per_image": table.num_rows / max(len(reader.image_ids), 1),
-        "coverage": round((pc.sum(table["area"]).as_py() or 0) / max(pixels, 1), 4),
-    }
-    if table.num_rows:
-        for column in ("score", "margin", "vote_share"):
-            numbers[f"mean_{column}"] = round(pc.mean(table[column]).as_py(), 4)
-        fallback = pc.mean(table["fallback"].cast("int8")).as_py()
-        numbers["fallback_share"] = round(fallback, 4)
-        numbers["regions_per_class"] = dg.MetadataValue.md(_class_counts(table["class_id"]))
-    return numbers
-
-
-def label_maps(store: Store, shard: str, asset: str) -> dict[str, object]:
+def label_maps(store: Store, shard: str, asset: str) -> dict[str, dg.MetadataValue]:
     """Images beside their label maps, and the legend with each class's share of these pixels."""
     from seg_assets.viz.contact_sheet import contact_sheet, legend  # noqa: PLC0415
     from seg_assets.viz.overlay import overlay  # noqa: PLC0415
@@ -118,68 +81,34 @@ def map_classes(store: Store, shard: str, asset: str) -> ClassTable:
     return load_class_table("base28")
 
 
-def evaluation(result: Evaluation) -> dict[str, object]:
-    """Total scores as numbers that Dagster plots, per class as a table and pictures."""
-    numbers: dict[str, object] = {
-        "images_with_truth": result.images,
-        "images_without_truth": result.without_truth,
-    }
+def evaluation(result: Evaluation) -> dict[str, dg.MetadataValue]:
+    """IoU per class and the confusion matrix as pictures; nothing without ground truth."""
     scores = result.scores()
     if scores is None or result.confusion is None:
-        return numbers
+        return {}
     from seg_assets.viz.charts import bar_chart, confusion_chart  # noqa: PLC0415  # matplotlib
 
-    for name in ("miou", "fwiou", "macc", "aacc"):
-        numbers[name] = round(float(getattr(scores, name)), 4)
-    rows = [row for row in scores.rows() if row["iou"] is not None]
-    lines = ["| class | IoU | accuracy | precision |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {row['name']} | {_number(row['iou'])} | {_number(row['accuracy'])} "
-        f"| {_number(row['precision'])} |"
-        for row in rows
-    ]
-    numbers["per_class"] = dg.MetadataValue.md("\n".join(lines))
     table = result.confusion.table
-    numbers["iou_chart"] = _png(
-        bar_chart(
-            [row["name"] for row in rows],
-            [row["iou"] for row in rows],
-            colors=[table.classes[row["id"]].color for row in rows],
-            title="IoU per class",
-        )
+    rated = [
+        (row["id"], row["name"], row["iou"]) for row in scores.rows() if row["iou"] is not None
+    ]
+    bars = bar_chart(
+        [name for _, name, _ in rated],
+        [iou for _, _, iou in rated],
+        colors=[table.classes[class_id].color for class_id, _, _ in rated],
+        title="IoU per class",
+        limit=1.0,
     )
-    numbers["confusion_chart"] = _png(confusion_chart(result.confusion.counts, table))
-    return numbers
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _class_counts(column) -> str:
-    table = load_class_table("base28")
-    counts = sorted(
-        ((entry["counts"], entry["values"]) for entry in pc.value_counts(column).to_pylist()),
-        reverse=True,
-    )
-    lines = ["| class | regions |", "| --- | --- |"]
-    return "\n".join(lines + [f"| {table.name_of(i)} | {count} |" for count, i in counts])
-
-
-def _strings(values):
-    import pyarrow as pa  # noqa: PLC0415
-
-    return pa.array(list(values), type=pa.string())
+    return {
+        "iou_chart": _inline(bars, "png"),
+        "confusion_chart": _inline(confusion_chart(result.confusion.counts, table), "png"),
+    }
 
 
 def _picture(pixels: np.ndarray) -> dg.MetadataValue:
     from seg_assets.viz.encode import jpeg_bytes  # noqa: PLC0415
 
     return _inline(jpeg_bytes(pixels, max_bytes=MAX_BYTES), "jpeg")
-
-
-def _png(data: bytes) -> dg.MetadataValue:
-    return _inline(data, "png")
 
 
 def _inline(data: bytes, kind: str) -> dg.MetadataValue:

@@ -1,4 +1,4 @@
-"""The graph as users see it: keys, dependencies, groups, checks, jobs; and how light it is to load."""
+"""The graph as users see it: keys, dependencies, groups, checks, jobs; how light it loads."""
 
 import subprocess
 import sys

@@ -6,6 +6,7 @@ from seg_assets.data.shards import load_shard
 from seg_assets.defs import previews
 from seg_assets.defs.metadata import (
     data_version,
+    evaluation_metadata,
     failures_table,
     provenance_metadata,
     report_metadata,
@@ -45,6 +46,7 @@ def evaluation_metrics(
         metadata={
             **report_metadata(report),
             **provenance_metadata(opened, "evaluation_metrics", name),
+            **evaluation_metadata(evaluation),
             **previews.evaluation(evaluation),
             "errors": failures_table(opened, "evaluation_metrics", name),
         },
@@ -70,6 +72,7 @@ def evaluation_report(store: StoreResource) -> dg.MaterializeResult:
         metadata={
             "shards": len(names),
             "path": opened.location(REPORT_PATH),
+            **evaluation_metadata(evaluation),
             **previews.evaluation(evaluation),
         }
     )

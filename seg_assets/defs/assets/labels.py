@@ -9,6 +9,7 @@ from seg_assets.defs.metadata import (
     data_version,
     failures_table,
     provenance_metadata,
+    region_metadata,
     report_metadata,
 )
 from seg_assets.defs.partitions import shards
@@ -81,7 +82,8 @@ def seem(
             metadata={
                 **report_metadata(report, device=device),
                 **provenance_metadata(opened, asset, name),
-                **previews.seem(opened, name, asset),
+                **(region_metadata(opened, name) if asset == "region_labels" else {}),
+                **(previews.label_maps(opened, name, asset) if asset == "seem_labels" else {}),
                 "errors": failures_table(opened, asset, name),
             },
             data_version=data_version(opened, asset, name),

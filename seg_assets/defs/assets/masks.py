@@ -6,6 +6,7 @@ from seg_assets.defs import previews
 from seg_assets.defs.metadata import (
     data_version,
     failures_table,
+    mask_metadata,
     provenance_metadata,
     report_metadata,
 )
@@ -60,7 +61,7 @@ def sam_masks(
         metadata={
             **report_metadata(report, device=device),
             **provenance_metadata(opened, "sam_masks", name),
-            **previews.mask_numbers(opened, name),
+            **mask_metadata(opened, name),
             "errors": failures_table(opened, "sam_masks", name),
             "preview": previews.sam_masks(opened, name),
         },
