@@ -256,6 +256,22 @@ def test_only_masks_of_promising_quality_are_upscaled(tiny_sam, patches, monkeyp
     assert sum(upscaled) < some
 
 
+@pytest.mark.parametrize("size", [(1500, 1600), (3000, 2000), (60, 80)], ids=str)
+def test_few_masks_exist_at_full_resolution_at_a_time(planted, patches, monkeypatch, size):
+    sam = planted(_squares(), [0.9, 0.8, 1.0])
+    at_once = []
+    upscale = type(sam).postprocess_masks
+    monkeypatch.setattr(
+        type(sam),
+        "postprocess_masks",
+        lambda self, masks, *sizes: at_once.append(len(masks)) or upscale(self, masks, *sizes),
+    )
+    params = MaskParams(points_per_side=2, pred_iou_thresh=0.0, stability_score_thresh=0.5)
+    assert len(MaskGenerator(sam, params).generate(patches(*size))) == 2
+    assert sum(at_once) == 12
+    assert max(at_once) == 1 or max(at_once) * size[0] * size[1] <= 2**22
+
+
 def test_records_hold_only_run_lengths(tiny_sam, patches):
     record = MaskGenerator(tiny_sam, MaskParams(**LOOSE)).generate(patches(96, 160))[0]
     assert len(record.rle.counts) < 96 * 160 / 8
