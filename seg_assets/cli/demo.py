@@ -161,8 +161,9 @@ def _tell(out: Path, store, pictures: int, environment: Mapping[str, str], secon
     )
     untrained = [name for name in (SAM, SEEM) if not weights_path(entry(name)).is_file()]
     if untrained:
+        names = " and ".join(untrained)
         click.echo(
-            f"NOTE: {' and '.join(untrained)} have no trained weights yet. Seeded random ones stand "
+            f"NOTE: {names} have no trained weights yet. Seeded random ones stand "
             "in: graph, files, pictures and metrics are real, masks and names mean nothing."
         )
     click.echo(

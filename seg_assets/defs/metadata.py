@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
-from dagster import RawMetadataValue
 
 from seg_assets.classes.table import load_class_table
 from seg_assets.stages.evaluation import Evaluation
 from seg_assets.stages.run import StageReport
 from seg_assets.storage.store import Store
 
-Metadata = dict[str, RawMetadataValue]
+Metadata = dict[str, Any]  # what Dagster takes as metadata, which has no public type
 
 
 def report_metadata(report: StageReport, *, device: str | None = None) -> Metadata:
@@ -55,7 +55,7 @@ def data_version(store: Store, asset: str, shard: str) -> dg.DataVersion:
     return dg.DataVersion(store.open_shard(asset, shard).manifest.fingerprint)
 
 
-def failures_table(store: Store, asset: str, shard: str, limit: int = 20) -> RawMetadataValue:
+def failures_table(store: Store, asset: str, shard: str, limit: int = 20) -> dg.MetadataValue | str:
     """The first failed images as a table in Markdown."""
     failed = store.open_shard(asset, shard).failed
     if not failed:

@@ -120,7 +120,7 @@ class MaskGenerator:
                 rle = _encode_in_image(mask, crop, image_size)
                 if crop.cuts(rle.corners, *image_size):
                     continue
-                x, y = points[sources[start + i]]
+                x, y = points[int(sources[start + i])]
                 yield _Candidate(
                     rle=rle,
                     predicted_iou=float(ious[start + i]),
