@@ -44,10 +44,10 @@ def evaluation_metrics(
     evaluation = sum_shards(opened, [name])
     return dg.MaterializeResult(
         metadata={
+            **previews.evaluation(evaluation),
             **report_metadata(report),
             **provenance_metadata(opened, "evaluation_metrics", name),
             **evaluation_metadata(evaluation),
-            **previews.evaluation(evaluation),
             "errors": failures_table(opened, "evaluation_metrics", name),
         },
         data_version=data_version(opened, "evaluation_metrics", name),
@@ -70,9 +70,9 @@ def evaluation_report(store: StoreResource) -> dg.MaterializeResult:
     evaluation = write_report(opened, names)
     return dg.MaterializeResult(
         metadata={
+            **previews.evaluation(evaluation),
             "shards": len(names),
             "path": opened.location(REPORT_PATH),
             **evaluation_metadata(evaluation),
-            **previews.evaluation(evaluation),
         }
     )

@@ -41,10 +41,10 @@ def raw_images(
     report = record_raw_images(opened, load_shard(opened, name), recompute=config.recompute)
     return dg.MaterializeResult(
         metadata={
+            "preview": previews.raw_images(opened, name),
             **report_metadata(report),
             **provenance_metadata(opened, "raw_images", name),
             "errors": failures_table(opened, "raw_images", name),
-            "preview": previews.raw_images(opened, name),
         },
         data_version=data_version(opened, "raw_images", name),
     )

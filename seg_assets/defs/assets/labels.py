@@ -80,10 +80,10 @@ def seem(
         yield dg.MaterializeResult(
             asset_key=asset,
             metadata={
+                **(previews.label_maps(opened, name, asset) if asset == "seem_labels" else {}),
                 **report_metadata(report, device=device),
                 **provenance_metadata(opened, asset, name),
                 **(region_metadata(opened, name) if asset == "region_labels" else {}),
-                **(previews.label_maps(opened, name, asset) if asset == "seem_labels" else {}),
                 "errors": failures_table(opened, asset, name),
             },
             data_version=data_version(opened, asset, name),

@@ -66,9 +66,9 @@ def merged_maps(
 def _map_result(store: Store, asset: str, shard: str, report: StageReport) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         metadata={
+            **previews.label_maps(store, shard, asset),
             **report_metadata(report),
             **provenance_metadata(store, asset, shard),
-            **previews.label_maps(store, shard, asset),
             "errors": failures_table(store, asset, shard),
         },
         data_version=data_version(store, asset, shard),

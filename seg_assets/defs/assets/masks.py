@@ -59,11 +59,11 @@ def sam_masks(
         )
     return dg.MaterializeResult(
         metadata={
+            "preview": previews.sam_masks(opened, name),
             **report_metadata(report, device=device),
             **provenance_metadata(opened, "sam_masks", name),
             **mask_metadata(opened, name),
             "errors": failures_table(opened, "sam_masks", name),
-            "preview": previews.sam_masks(opened, name),
         },
         data_version=data_version(opened, "sam_masks", name),
     )
