@@ -4,6 +4,7 @@ import dagster as dg
 import numpy as np
 
 from seg_assets.defs import previews
+from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import region_metadata
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import StoreResource
@@ -16,6 +17,7 @@ MIN_COVERAGE = 0.5
 
 
 @dg.asset_check(asset="raw_images", partitions_def=shards, blocking=True)
+@plain_failures()
 def shard_has_images(
     context: dg.AssetCheckExecutionContext, store: StoreResource
 ) -> dg.AssetCheckResult:
@@ -28,6 +30,7 @@ def shard_has_images(
 
 
 @dg.asset_check(asset="raw_images", partitions_def=shards)
+@plain_failures()
 def all_images_readable(
     context: dg.AssetCheckExecutionContext, store: StoreResource
 ) -> dg.AssetCheckResult:
@@ -41,6 +44,7 @@ def all_images_readable(
 
 
 @dg.asset_check(asset="sam_masks", partitions_def=shards, blocking=True)
+@plain_failures()
 def masks_fit_images(
     context: dg.AssetCheckExecutionContext, store: StoreResource
 ) -> dg.AssetCheckResult:
@@ -62,6 +66,7 @@ def masks_fit_images(
 
 
 @dg.asset_check(asset="sam_masks", partitions_def=shards)
+@plain_failures()
 def every_image_has_masks(
     context: dg.AssetCheckExecutionContext, store: StoreResource
 ) -> dg.AssetCheckResult:
@@ -76,6 +81,7 @@ def every_image_has_masks(
 
 
 @dg.asset_check(asset="region_labels", partitions_def=shards)
+@plain_failures()
 def labels_are_sure(
     context: dg.AssetCheckExecutionContext, store: StoreResource
 ) -> dg.AssetCheckResult:
@@ -90,6 +96,7 @@ def labels_are_sure(
 
 
 @dg.asset_check(asset="merged_maps", partitions_def=shards, blocking=True)
+@plain_failures()
 def maps_are_complete(
     context: dg.AssetCheckExecutionContext, store: StoreResource
 ) -> dg.AssetCheckResult:
@@ -117,6 +124,7 @@ def maps_are_complete(
 
 
 @dg.asset_check(asset="evaluation_metrics", partitions_def=shards)
+@plain_failures()
 def truth_was_found(
     context: dg.AssetCheckExecutionContext, store: StoreResource
 ) -> dg.AssetCheckResult:

@@ -4,6 +4,7 @@ import dagster as dg
 
 from seg_assets.data.shards import load_shard
 from seg_assets.defs import previews
+from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import (
     data_version,
     evaluation_metadata,
@@ -38,20 +39,21 @@ def evaluation_metrics(
 
     Both sides meet in the merged classes. Images without ground truth are counted, not scored.
     """
-    opened, name = store.open(), context.partition_key
-    shard = load_shard(opened, name)
-    report = score_merged_maps(opened, shard, recompute=config.recompute)
-    evaluation = sum_shards(opened, [name])
-    return dg.MaterializeResult(
-        metadata={
-            **previews.evaluation(evaluation),
-            **report_metadata(report),
-            **provenance_metadata(opened, "evaluation_metrics", name),
-            **evaluation_metadata(evaluation),
-            "errors": failures_table(opened, "evaluation_metrics", name),
-        },
-        data_version=data_version(opened, "evaluation_metrics", name),
-    )
+    with plain_failures():
+        opened, name = store.open(), context.partition_key
+        shard = load_shard(opened, name)
+        report = score_merged_maps(opened, shard, recompute=config.recompute)
+        evaluation = sum_shards(opened, [name])
+        return dg.MaterializeResult(
+            metadata={
+                **previews.evaluation(evaluation),
+                **report_metadata(report),
+                **provenance_metadata(opened, "evaluation_metrics", name),
+                **evaluation_metadata(evaluation),
+                "errors": failures_table(opened, "evaluation_metrics", name),
+            },
+            data_version=data_version(opened, "evaluation_metrics", name),
+        )
 
 
 @dg.asset(
@@ -65,14 +67,15 @@ def evaluation_metrics(
 )
 def evaluation_report(store: StoreResource) -> dg.MaterializeResult:
     """The metrics of every finished shard added up, divided once at the end."""
-    opened = store.open()
-    names = opened.shards("evaluation_metrics")
-    evaluation = write_report(opened, names)
-    return dg.MaterializeResult(
-        metadata={
-            **previews.evaluation(evaluation),
-            "shards": len(names),
-            "path": opened.location(REPORT_PATH),
-            **evaluation_metadata(evaluation),
-        }
-    )
+    with plain_failures():
+        opened = store.open()
+        names = opened.shards("evaluation_metrics")
+        evaluation = write_report(opened, names)
+        return dg.MaterializeResult(
+            metadata={
+                **previews.evaluation(evaluation),
+                "shards": len(names),
+                "path": opened.location(REPORT_PATH),
+                **evaluation_metadata(evaluation),
+            }
+        )

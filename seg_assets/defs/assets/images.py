@@ -4,6 +4,7 @@ import dagster as dg
 
 from seg_assets.data.shards import load_shard
 from seg_assets.defs import previews
+from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import (
     data_version,
     failures_table,
@@ -37,14 +38,15 @@ def raw_images(
     Pixels stay where they are (a folder, a tar, S3). Files that cannot be read go into the error
     table and the rest of the shard goes on.
     """
-    opened, name = store.open(), context.partition_key
-    report = record_raw_images(opened, load_shard(opened, name), recompute=config.recompute)
-    return dg.MaterializeResult(
-        metadata={
-            "preview": previews.raw_images(opened, name),
-            **report_metadata(report),
-            **provenance_metadata(opened, "raw_images", name),
-            "errors": failures_table(opened, "raw_images", name),
-        },
-        data_version=data_version(opened, "raw_images", name),
-    )
+    with plain_failures():
+        opened, name = store.open(), context.partition_key
+        report = record_raw_images(opened, load_shard(opened, name), recompute=config.recompute)
+        return dg.MaterializeResult(
+            metadata={
+                "preview": previews.raw_images(opened, name),
+                **report_metadata(report),
+                **provenance_metadata(opened, "raw_images", name),
+                "errors": failures_table(opened, "raw_images", name),
+            },
+            data_version=data_version(opened, "raw_images", name),
+        )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from seg_assets.defs import previews
+from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import (
     data_version,
     failures_table,
@@ -66,25 +67,26 @@ def seem(
     devices: DevicesResource,
 ) -> Iterator[dg.MaterializeResult]:
     """One pass of SEEM per image serves all three: features once, then every region as a prompt."""
-    opened, name = store.open(), context.partition_key
-    with devices.lease() as device:
-        report = label_with_seem(
-            opened,
-            name,
-            seem=models.seem_name,
-            params=config.params(),
-            device=device,
-            recompute=config.recompute,
-        )
-    for asset in SEEM_ASSETS:
-        yield dg.MaterializeResult(
-            asset_key=asset,
-            metadata={
-                **(previews.label_maps(opened, name, asset) if asset == "seem_labels" else {}),
-                **report_metadata(report, device=device),
-                **provenance_metadata(opened, asset, name),
-                **(region_metadata(opened, name) if asset == "region_labels" else {}),
-                "errors": failures_table(opened, asset, name),
-            },
-            data_version=data_version(opened, asset, name),
-        )
+    with plain_failures():
+        opened, name = store.open(), context.partition_key
+        with devices.lease() as device:
+            report = label_with_seem(
+                opened,
+                name,
+                seem=models.seem_name,
+                params=config.params(),
+                device=device,
+                recompute=config.recompute,
+            )
+        for asset in SEEM_ASSETS:
+            yield dg.MaterializeResult(
+                asset_key=asset,
+                metadata={
+                    **(previews.label_maps(opened, name, asset) if asset == "seem_labels" else {}),
+                    **report_metadata(report, device=device),
+                    **provenance_metadata(opened, asset, name),
+                    **(region_metadata(opened, name) if asset == "region_labels" else {}),
+                    "errors": failures_table(opened, asset, name),
+                },
+                data_version=data_version(opened, asset, name),
+            )

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from seg_assets.defs import previews
+from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import (
     data_version,
     failures_table,
@@ -41,9 +42,10 @@ def semantic_maps(
     context: dg.AssetExecutionContext, config: SemanticMapsConfig, store: StoreResource
 ) -> dg.MaterializeResult:
     """A base28 map per image: each region's class, and SEEM's own label where SAM saw nothing."""
-    opened, name = store.open(), context.partition_key
-    report = paint_semantic_maps(opened, name, recompute=config.recompute)
-    return _map_result(opened, "semantic_maps", name, report)
+    with plain_failures():
+        opened, name = store.open(), context.partition_key
+        report = paint_semantic_maps(opened, name, recompute=config.recompute)
+        return _map_result(opened, "semantic_maps", name, report)
 
 
 @dg.asset(
@@ -58,9 +60,10 @@ def merged_maps(
     context: dg.AssetExecutionContext, config: MergedMapsConfig, store: StoreResource
 ) -> dg.MaterializeResult:
     """The semantic maps in coarser classes (28 to 19), by lookup."""
-    opened, name = store.open(), context.partition_key
-    report = merge_maps(opened, name, classes=config.classes, recompute=config.recompute)
-    return _map_result(opened, "merged_maps", name, report)
+    with plain_failures():
+        opened, name = store.open(), context.partition_key
+        report = merge_maps(opened, name, classes=config.classes, recompute=config.recompute)
+        return _map_result(opened, "merged_maps", name, report)
 
 
 def _map_result(store: Store, asset: str, shard: str, report: StageReport) -> dg.MaterializeResult:

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from seg_assets.defs import previews
+from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import (
     data_version,
     failures_table,
@@ -47,23 +48,24 @@ def sam_masks(
 
     Masks overlap and have no names. The fields are SA-1B's own.
     """
-    opened, name = store.open(), context.partition_key
-    with devices.lease() as device:
-        report = generate_sam_masks(
-            opened,
-            name,
-            sam=models.sam_name,
-            params=config.params(),
-            device=device,
-            recompute=config.recompute,
+    with plain_failures():
+        opened, name = store.open(), context.partition_key
+        with devices.lease() as device:
+            report = generate_sam_masks(
+                opened,
+                name,
+                sam=models.sam_name,
+                params=config.params(),
+                device=device,
+                recompute=config.recompute,
+            )
+        return dg.MaterializeResult(
+            metadata={
+                "preview": previews.sam_masks(opened, name),
+                **report_metadata(report, device=device),
+                **provenance_metadata(opened, "sam_masks", name),
+                **mask_metadata(opened, name),
+                "errors": failures_table(opened, "sam_masks", name),
+            },
+            data_version=data_version(opened, "sam_masks", name),
         )
-    return dg.MaterializeResult(
-        metadata={
-            "preview": previews.sam_masks(opened, name),
-            **report_metadata(report, device=device),
-            **provenance_metadata(opened, "sam_masks", name),
-            **mask_metadata(opened, name),
-            "errors": failures_table(opened, "sam_masks", name),
-        },
-        data_version=data_version(opened, "sam_masks", name),
-    )
