@@ -17,6 +17,7 @@ from seg_assets.masks.region_map import RegionMap
 
 OTHERS = 133  # SEEM's last text, "background": none of the 133 COCO classes
 NO_LABEL = 255
+ROWS_AT_ONCE = 512  # whose votes are counted together, so that a large photo needs little memory
 
 
 @dataclass(frozen=True)
@@ -165,14 +166,14 @@ def count_votes(ids: np.ndarray, label_map: np.ndarray) -> np.ndarray:
     Raises:
         InputError: the maps differ in size.
     """
-    if ids.shape != label_map.shape:
-        raise InputError(
-            f"the region map is {ids.shape} and the label map {label_map.shape} pixels: "
-            "pass the maps of one image"
-        )
-    rows = int(ids.max(initial=0)) + 1
-    pairs = ids.astype(np.int64).ravel() * 256 + label_map.ravel()
-    return np.bincount(pairs, minlength=rows * 256).reshape(rows, 256)
+    _check_same_size(ids, label_map)
+    regions = int(ids.max(initial=0)) + 1
+    counts = np.zeros(regions * 256, np.int64)
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        pairs = ids[rows].astype(np.int64) * 256 + label_map[rows]
+        counts += np.bincount(pairs.ravel(), minlength=len(counts))
+    return counts.reshape(regions, 256)
 
 
 def win_vote(counts: np.ndarray, scores: Callable[[], np.ndarray]) -> int:
@@ -220,15 +221,22 @@ def paint_labels(
         InputError: the maps differ in size, or labels and regions do not belong together.
     """
     ids = region_map.ids
-    sizes = count_votes(ids, np.zeros_like(seem_map))[:, 0]
-    regions = set((np.flatnonzero(sizes[1:]) + 1).tolist())
-    strangers = sorted(regions ^ {label.region_id for label in labels})
+    _check_same_size(ids, seem_map)
+    strangers = sorted(set(region_map.visible()[0].tolist()) ^ {r.region_id for r in labels})
     if strangers:
         raise InputError(
             "the region map and the region labels do not belong together: region ids "
             f"{strangers[:10]} occur in one of them only; label the image again"
         )
-    table = np.zeros(len(sizes), np.uint8)
+    table = np.zeros(int(ids.max(initial=0)) + 1, np.uint8)
     for label in labels:
         table[label.region_id] = label.class_id
     return np.where(ids == 0, seem_map, table[ids])
+
+
+def _check_same_size(ids: np.ndarray, label_map: np.ndarray) -> None:
+    if ids.shape != label_map.shape:
+        raise InputError(
+            f"the region map is {ids.shape} and the label map {label_map.shape} pixels: "
+            "pass the maps of one image"
+        )

@@ -18,14 +18,13 @@ from seg_assets.labels.params import LabelParams
 
 @dataclass(frozen=True)
 class RegionBox:
-    """Where a region lies, rows top..bottom - 1, columns left..right - 1, and its pixel count."""
+    """Where a region lies: rows top..bottom - 1, columns left..right - 1."""
 
     region_id: int
     top: int
     left: int
     bottom: int
     right: int
-    area: int
 
 
 @dataclass(frozen=True)
@@ -44,23 +43,20 @@ def region_boxes(ids: np.ndarray) -> list[RegionBox]:
         ids: (H, W) integer region ids, 0 = no region.
     """
     height, width = ids.shape
-    flat = ids.astype(np.int64)
-    count = int(flat.max(initial=0)) + 1
-    rows = np.bincount(
-        (flat * height + np.arange(height)[:, None]).ravel(), minlength=count * height
-    ).reshape(count, height)
-    columns = np.bincount(
-        (flat * width + np.arange(width)).ravel(), minlength=count * width
-    ).reshape(count, width)
-    areas = rows.sum(axis=1)
-    present = np.flatnonzero(areas[1:]) + 1
-    in_row, in_column = rows[present] > 0, columns[present] > 0
+    count = int(ids.max(initial=0)) + 1
+    in_row, in_column = np.zeros((count, height), bool), np.zeros((count, width), bool)
+    # Row by row: arrays of positions would take several times the memory of the map.
+    columns = np.arange(width)
+    for y, row in enumerate(ids):
+        in_row[row, y] = True
+        in_column[row, columns] = True
+    present = np.flatnonzero(in_row[1:].any(axis=1)) + 1
+    in_row, in_column = in_row[present], in_column[present]
     top, left = in_row.argmax(axis=1), in_column.argmax(axis=1)
     bottom = height - in_row[:, ::-1].argmax(axis=1)
     right = width - in_column[:, ::-1].argmax(axis=1)
     return [
-        RegionBox(*map(int, box))
-        for box in zip(present, top, left, bottom, right, areas[present], strict=True)
+        RegionBox(*map(int, box)) for box in zip(present, top, left, bottom, right, strict=True)
     ]
 
 
@@ -141,5 +137,8 @@ def scale_prompt(
         return prompt
     rows = (2 * prompt.rows + 1) * input_size[0] // (2 * image_size[0])
     columns = (2 * prompt.columns + 1) * input_size[1] // (2 * image_size[1])
-    positions = np.unique(rows * input_size[1] + columns)
-    return RegionPrompt(prompt.region_id, *np.divmod(positions, input_size[1]))
+    top, left = rows.min(), columns.min()
+    touched = np.zeros((rows.max() - top + 1, columns.max() - left + 1), bool)
+    touched[rows - top, columns - left] = True
+    rows, columns = np.nonzero(touched)
+    return RegionPrompt(prompt.region_id, rows + top, columns + left)

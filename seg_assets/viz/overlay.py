@@ -6,6 +6,7 @@ from seg_assets.classes.table import ClassTable
 from seg_assets.errors import InputError
 from seg_assets.viz.region_colors import color_regions
 
+ROWS_AT_ONCE = 256  # blended in float32 together, so that a large photo needs little more than itself
 CONTOUR_SHARE = 0.35  # how much of the colour is left in a contour: dark enough to part two regions
 
 
@@ -82,7 +83,11 @@ def _blend(
     image: np.ndarray, colors: np.ndarray, inside: np.ndarray, contour: np.ndarray, alpha: float
 ) -> np.ndarray:
     """Mix colours (H, W, 3) into an image where `inside`, darker on the contours."""
-    share = np.where(inside, np.float32(alpha), np.float32(0))[..., None]
-    drawn = image + (colors.astype(np.float32) - image) * share
-    drawn[contour] *= CONTOUR_SHARE
-    return (drawn + 0.5).astype(np.uint8)
+    result = np.empty_like(image)
+    for start in range(0, len(image), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        share = np.where(inside[rows], np.float32(alpha), np.float32(0))[..., None]
+        drawn = image[rows] + (colors[rows].astype(np.float32) - image[rows]) * share
+        drawn[contour[rows]] *= CONTOUR_SHARE
+        result[rows] = drawn + 0.5
+    return result

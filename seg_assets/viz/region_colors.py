@@ -41,30 +41,35 @@ def color_regions(region_map: np.ndarray) -> np.ndarray:
     """
     if region_map.size and int(region_map.min()) < 0:
         raise InputError("A region map holds a negative id; ids start at 1, 0 means no region.")
-    ids, ranks = np.unique(region_map, return_inverse=True)
-    ranks = ranks.reshape(region_map.shape)
-    neighbours: list[set[int]] = [set() for _ in ids]
-    for first, second in _touching(ranks):
+    last = int(region_map.max(initial=0))
+    present = np.zeros(last + 1, dtype=bool)
+    present[region_map.ravel()] = True
+    neighbours: list[set[int]] = [set() for _ in present]
+    for first, second in _touching(region_map, last + 1):
         neighbours[first].add(second)
         neighbours[second].add(first)
-    chosen = np.full(len(ids), -1, dtype=np.int64)
-    for rank, region in enumerate(ids.tolist()):
+    chosen: dict[int, int] = {}
+    colors = np.zeros((last + 1, 3), dtype=np.uint8)
+    for rank, region in enumerate(np.flatnonzero(present).tolist()):
         if region == 0:
             continue
-        used = {int(chosen[other]) for other in neighbours[rank]}
+        used = {chosen.get(other) for other in neighbours[region]}
         start = rank % len(PALETTE)
         order = [(start + step) % len(PALETTE) for step in range(len(PALETTE))]
-        chosen[rank] = next((color for color in order if color not in used), start)
-    colors = np.where(chosen[:, None] >= 0, PALETTE[chosen], np.uint8(0))
-    return colors.astype(np.uint8)[ranks]
+        chosen[region] = next((color for color in order if color not in used), start)
+        colors[region] = PALETTE[chosen[region]]
+    return colors[region_map]
 
 
-def _touching(ranks: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of values that share a border, each once, the smaller first."""
-    pairs = [
-        np.stack([ranks[:, :-1].ravel(), ranks[:, 1:].ravel()], axis=1),
-        np.stack([ranks[:-1].ravel(), ranks[1:].ravel()], axis=1),
-    ]
-    both = np.sort(np.concatenate(pairs), axis=1)
-    both = np.unique(both[both[:, 0] != both[:, 1]], axis=0)
-    return [(int(first), int(second)) for first, second in both]
+def _touching(region_map: np.ndarray, span: int) -> list[tuple[int, int]]:
+    """Pairs of ids that share a border, each once, the smaller first; all ids are below `span`."""
+    pairs = []
+    for first, second in (
+        (region_map[:, :-1], region_map[:, 1:]),
+        (region_map[:-1], region_map[1:]),
+    ):
+        border = first != second  # few pixels: the rest of the work is on them alone
+        one, other = first[border].astype(np.int64), second[border].astype(np.int64)
+        pairs.append(np.minimum(one, other) * span + np.maximum(one, other))
+    smaller, larger = np.divmod(np.unique(np.concatenate(pairs)), span)
+    return list(zip(smaller.tolist(), larger.tolist(), strict=True))

@@ -43,7 +43,7 @@ def drawn(prompt: RegionPrompt, shape: tuple[int, int]) -> np.ndarray:
 
 def test_region_boxes_hold_all_pixels_of_each_region():
     ids = np.array([[0, 2, 2], [0, 5, 2], [5, 0, 0]], np.int32)
-    assert region_boxes(ids) == [RegionBox(2, 0, 1, 2, 3, 3), RegionBox(5, 1, 0, 3, 2, 2)]
+    assert region_boxes(ids) == [RegionBox(2, 0, 1, 2, 3), RegionBox(5, 1, 0, 3, 2)]
 
 
 def test_a_map_without_regions_has_no_boxes():
