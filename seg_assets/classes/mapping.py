@@ -1,7 +1,9 @@
 """Class maps: which class of one table becomes which class of another."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,12 @@ class ClassMap:
                 f"{other.source.name!r}; join maps that share the table between them"
             )
         return ClassMap(self.source, other.target, other.lut[self.lut])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of both tables and the lookup: another one for maps that give other results."""
+        content = [asdict(self.source), asdict(self.target), self.lut.tolist()]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def unreachable(self) -> tuple[SemanticClass, ...]:
         """Return the target classes that no source class becomes."""

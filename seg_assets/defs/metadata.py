@@ -51,8 +51,8 @@ def provenance_metadata(store: Store, asset: str, shard: str) -> Metadata:
 
 
 def data_version(store: Store, asset: str, shard: str) -> dg.DataVersion:
-    """What decided the stored shard, as Dagster's data version: staleness follows from it."""
-    return dg.DataVersion(store.open_shard(asset, shard).manifest.fingerprint)
+    """What the stored shard holds, as Dagster's data version: staleness follows from it."""
+    return dg.DataVersion(store.open_shard(asset, shard).manifest.digest)
 
 
 def failures_table(store: Store, asset: str, shard: str, limit: int = 20) -> dg.MetadataValue | str:
@@ -107,6 +107,7 @@ def evaluation_metadata(result: Evaluation) -> Metadata:
     metadata: Metadata = {
         "images_with_truth": result.images,
         "images_without_truth": result.without_truth,
+        "images_failed": result.failed,
     }
     scores = result.scores()
     if scores is None:

@@ -8,9 +8,17 @@ from seg_assets.classes.mapping import load_class_map
 from seg_assets.classes.table import load_class_table
 from seg_assets.data.label_maps import label_table, read_label_map
 from seg_assets.data.shards import Shard
+from seg_assets.errors import StoreError
 from seg_assets.metrics.confusion import ConfusionMatrix, compare
 from seg_assets.metrics.semantic import SemanticScores, semantic_scores
-from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, upstream
+from seg_assets.stages.run import (
+    RowsOfImage,
+    StageReport,
+    Stopwatch,
+    run_stage,
+    sha256_of,
+    upstream,
+)
 from seg_assets.storage.png import decode_label_map
 from seg_assets.storage.store import Store
 
@@ -29,28 +37,35 @@ def score_merged_maps(
     gives no row; the report counts it.
 
     Args:
-        store: where `raw_images` and `merged_maps` of the shard lie.
-        shard: the shard's definition, which says how its ground truth is written.
+        store: where `merged_maps` of the shard lies.
+        shard: the shard's definition, which says where its ground truth lies and how it is written.
         recompute: do finished images anew.
+
+    Raises:
+        InputError: the ground truth has no class map into the prediction's classes.
+        StoreError: the maps are missing, or the shard was registered with other images since.
     """
-    images = store.open_shard("raw_images", shard.name)
     merged_maps = store.open_shard("merged_maps", shard.name)
-    prediction_classes = merged_maps.manifest.provenance["classes"]
+    classes = merged_maps.manifest.provenance["classes"]
+    prediction_map = load_class_map(classes, classes)
+    truth_map = None
+    if shard.label_format is not None:
+        truth_map = load_class_map(label_table(shard.label_format), classes)
+    label_uris = {image.image_id: image.label_uri for image in shard.images}
+    if strangers := [i for i in merged_maps.image_ids if i not in label_uris]:
+        raise StoreError(
+            f"merged_maps of shard {shard.name} holds {strangers[0]}, which the shard no longer "
+            f"does: materialise the shard anew, from raw_images on"
+        )
 
     def prepare(watch: Stopwatch):
-        label_format = shard.label_format
-        truth_map = (
-            load_class_map(label_table(label_format), prediction_classes) if label_format else None
-        )
-        prediction_map = load_class_map(prediction_classes, prediction_classes)
-
         def score(image_id: str) -> RowsOfImage:
-            label_uri = images.rows(image_id)[0]["label_uri"]
-            if label_format is None or truth_map is None or label_uri is None:
+            label_uri = label_uris[image_id]
+            if shard.label_format is None or truth_map is None or label_uri is None:
                 return {"evaluation_metrics": []}
             with watch.time("read"):
                 prediction = decode_label_map(merged_maps.rows(image_id)[0]["label_map"]["bytes"])
-                truth = read_label_map(label_uri, label_format)
+                truth = read_label_map(label_uri, shard.label_format)
             with watch.time("compare"):
                 confusion = compare(
                     prediction,
@@ -61,7 +76,7 @@ def score_merged_maps(
                 )
             row = {
                 "image_id": image_id,
-                "table": prediction_classes,
+                "table": classes,
                 "pixels": int(truth.size),
                 "ignored": int(truth.size) - confusion.pixels,
                 "confusion": confusion.to_list(),
@@ -76,9 +91,11 @@ def score_merged_maps(
         ["evaluation_metrics"],
         merged_maps.image_ids,
         {
-            "table": prediction_classes,
+            "table": classes,
             "label_format": shard.label_format,
-            "upstream": upstream(store, shard.name, "raw_images", "merged_maps"),
+            "labels": sha256_of([[i, label_uris[i]] for i in merged_maps.image_ids]),
+            "truth_map": truth_map.digest if truth_map is not None else None,
+            "upstream": upstream(merged_maps),
         },
         prepare,
         recompute=recompute,
@@ -112,11 +129,12 @@ def sum_shards(store: Store, shards: Sequence[str]) -> Evaluation:
     scored = labelled = failed = 0
     for shard in shards:
         reader = store.open_shard("evaluation_metrics", shard)
+        table = load_class_table(reader.manifest.provenance["table"])
         labelled += len(reader.image_ids)
         failed += len(reader.failed)
-        for image_id in reader.image_ids:
-            for row in reader.rows(image_id):
-                part = ConfusionMatrix.from_list(load_class_table(row["table"]), row["confusion"])
+        for _, rows in reader:
+            for row in rows:
+                part = ConfusionMatrix.from_list(table, row["confusion"])
                 confusion = part if confusion is None else confusion + part
                 scored += 1
     return Evaluation(confusion, scored, labelled - scored, failed)

@@ -39,7 +39,7 @@ def paint_semantic_maps(store: Store, shard: str, *, recompute: bool = False) ->
         shard,
         ["semantic_maps"],
         region_labels.image_ids,
-        {"upstream": upstream(store, shard, "sam_masks", "seem_labels", "region_labels")},
+        {"upstream": upstream(masks, seem_labels, region_labels)},
         prepare,
         recompute=recompute,
     )
@@ -77,7 +77,11 @@ def merge_maps(
         shard,
         ["merged_maps"],
         semantic_maps.image_ids,
-        {"classes": classes, "upstream": upstream(store, shard, "semantic_maps")},
+        {
+            "classes": classes,
+            "class_map": class_map.digest,
+            "upstream": upstream(semantic_maps),
+        },
         prepare,
         recompute=recompute,
     )

@@ -2,9 +2,10 @@
 
 import hashlib
 
-from seg_assets.data.images import decode_image, read_bytes
+from seg_assets.data.files import read_bytes
+from seg_assets.data.images import decode_image
 from seg_assets.data.shards import Shard
-from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage
+from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, sha256_of
 from seg_assets.storage.store import Store
 
 
@@ -39,16 +40,13 @@ def record_raw_images(store: Store, shard: Shard, *, recompute: bool = False) ->
 
         return record
 
-    provenance = {
-        "images": [[r.image_id, r.uri, r.offset, r.size, r.label_uri] for r in shard.images]
-    }
-    digest = hashlib.sha256(repr(provenance).encode()).hexdigest()
+    images = [[r.image_id, r.uri, r.offset, r.size, r.label_uri] for r in shard.images]
     return run_stage(
         store,
         shard.name,
         ["raw_images"],
         [reference.image_id for reference in shard.images],
-        {"shard_sha256": digest, "label_format": shard.label_format},
+        {"shard_sha256": sha256_of(images), "label_format": shard.label_format},
         prepare,
         recompute=recompute,
     )

@@ -1,5 +1,7 @@
 """The loop that every stage shares: image by image, resumable, one bad image never stops it."""
 
+import hashlib
+import json
 import logging
 import resource
 import sys
@@ -11,7 +13,9 @@ from typing import Any
 
 from seg_assets.errors import SegAssetsError, StoreError
 from seg_assets.stages.progress import Progress
+from seg_assets.storage.reader import ShardReader
 from seg_assets.storage.store import Store
+from seg_assets.storage.writer import ShardWriter
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +36,10 @@ CODE_VERSIONS = {
 # What a kill can cost: images whose work is done again.
 IMAGES_PER_PART = 16
 
-# Unexpected errors on the first images, and on nothing but them, are a fault of the set-up.
+# Unexpected errors on so many images in a row are a fault of the set-up, not of the images: at the
+# start, and once images went well (then a device was lost, which fails for every image to come).
 SYSTEMATIC_FAILURES = 3
+LATER_SYSTEMATIC_FAILURES = 16
 
 RowsOfImage = Mapping[str, Sequence[Mapping[str, Any]]]
 """Rows to store for one image: {asset: rows}."""
@@ -110,13 +116,13 @@ def run_stage(
 
     Raises:
         StoreError: the store cannot be written.
-        Exception: whatever `prepare` raises, and the first images' error when each of them fails
-            in an unexpected way.
+        Exception: whatever `prepare` raises, and the last image's error when too many in a row fail
+            in an unexpected way. None of these images is recorded; the next run begins with them.
     """
     started = time.monotonic()
     watch = Stopwatch()
     with ExitStack() as stack:
-        writers = {}
+        writers: dict[str, ShardWriter] = {}
         for asset in assets:
             version = {"code_version": CODE_VERSIONS[asset]}
             writers[asset] = stack.enter_context(
@@ -129,35 +135,12 @@ def run_stage(
                     recompute=recompute,
                 )
             )
-        unfinished = {asset: set(writer.pending) for asset, writer in writers.items()}
-        pending = [i for i in image_ids if any(i in ids for ids in unfinished.values())]
+        unfinished = {i for writer in writers.values() for i in writer.pending}
+        pending = [i for i in image_ids if i in unfinished]
         reused = len(image_ids) - len(pending)
         progress = Progress(f"{'+'.join(assets)} of {shard}", len(image_ids), done=reused)
-        process = prepare(watch) if pending else None
-        succeeded = unexpected = 0
-        for image_id in pending:
-            assert process is not None
-            try:
-                rows, failure = process(image_id), None
-                succeeded += 1
-            except StoreError:
-                raise
-            except SegAssetsError as error:
-                rows, failure = {}, str(error)
-            except Exception as error:  # one image must not stop the shard: it is recorded below
-                logger.exception("image %s of shard %s failed", image_id, shard)
-                rows, failure = {}, f"{type(error).__name__}: {error}"
-                unexpected += 1
-                if not succeeded and not reused and unexpected >= SYSTEMATIC_FAILURES:
-                    raise
-            for asset, writer in writers.items():
-                if image_id not in unfinished[asset]:
-                    continue
-                if failure is None:
-                    writer.add(image_id, rows[asset])
-                else:
-                    writer.fail(image_id, asset, failure)
-            progress.step()
+        if pending:
+            _process_images(pending, prepare(watch), writers, progress)
     failed = len(store.open_shard(assets[-1], shard).failed)
     return StageReport(
         images=len(image_ids) - failed,
@@ -169,9 +152,73 @@ def run_stage(
     )
 
 
-def upstream(store: Store, shard: str, *assets: str) -> dict[str, str]:
-    """Fingerprints of the shards that a stage reads, for its provenance."""
-    return {asset: store.open_shard(asset, shard).manifest.fingerprint for asset in assets}
+def _process_images(
+    pending: Sequence[str],
+    process: Callable[[str], RowsOfImage],
+    writers: Mapping[str, ShardWriter],
+    progress: Progress,
+) -> None:
+    """Give each image's rows, or its failure, to the writers that still wait for the image."""
+    waiting = {asset: set(writer.pending) for asset, writer in writers.items()}
+    begun = any(writer.reused for writer in writers.values())
+    limit = LATER_SYSTEMATIC_FAILURES if begun else SYSTEMATIC_FAILURES
+    failed: dict[str, str] = {}  # to be recorded once it is clear that the images are at fault
+    unexpected = 0
+
+    def record_failures() -> None:
+        for image_id, message in failed.items():
+            for asset, writer in writers.items():
+                if image_id in waiting[asset]:
+                    writer.fail(image_id, asset, message)
+        failed.clear()
+
+    for image_id in pending:
+        try:
+            rows = process(image_id)
+        except StoreError:
+            raise
+        except SegAssetsError as error:
+            failed[image_id] = str(error)
+        except Exception as error:  # one image must not stop the shard: it is recorded later
+            logger.exception("image %s failed", image_id)
+            failed[image_id] = f"{type(error).__name__}: {error}"
+            unexpected += 1
+            if unexpected >= limit:
+                raise
+        else:
+            record_failures()
+            limit, unexpected = LATER_SYSTEMATIC_FAILURES, 0
+            for asset, writer in writers.items():
+                if image_id in waiting[asset]:
+                    writer.add(image_id, rows[asset])
+        if not unexpected:
+            record_failures()
+        progress.step()
+    record_failures()
+
+
+def upstream(*readers: ShardReader) -> dict[str, str]:
+    """Digests of the shards that a stage reads, for its provenance.
+
+    Raises:
+        StoreError: one of them was made from another generation of one of the others: its rows
+            would be taken for something that they do not describe.
+    """
+    digests = {reader.manifest.asset: reader.manifest.digest for reader in readers}
+    for reader in readers:
+        asset, shard = reader.manifest.asset, reader.manifest.shard
+        for source, digest in reader.manifest.provenance.get("upstream", {}).items():
+            if digests.get(source, digest) != digest:
+                raise StoreError(
+                    f"{asset} of shard {shard} was made from other {source} than those that are "
+                    f"there now: materialise {asset} again"
+                )
+    return digests
+
+
+def sha256_of(value: Any) -> str:
+    """SHA-256 of a JSON value, for a provenance that would be too long to keep as it is."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def peak_memory_mib() -> float:

@@ -50,7 +50,7 @@ def generate_sam_masks(
         "model": sam,
         "checkpoint": checkpoint_identity(entry(sam, kind="sam")),
         "params": params.model_dump(mode="json"),
-        "upstream": upstream(store, shard, "raw_images"),
+        "upstream": upstream(images),
     }
     return run_stage(
         store, shard, ["sam_masks"], images.image_ids, provenance, prepare, recompute=recompute

@@ -1,5 +1,6 @@
 """seem_logits, seem_labels and region_labels: SEEM reads each image once and names its regions."""
 
+from seg_assets.classes.mapping import load_class_map
 from seg_assets.classes.table import load_class_table
 from seg_assets.data.images import read_row
 from seg_assets.labels.params import LabelParams
@@ -39,6 +40,9 @@ def label_with_seem(
     masks = store.open_shard("sam_masks", shard)
     coco_palette = load_class_table("coco133").palette()
     base_palette = load_class_table("base28").palette()
+    class_map = load_class_map(
+        "coco133", "base28", pavement_to_sidewalk=params.pavement_to_sidewalk
+    )
 
     def prepare(watch: Stopwatch):
         # torch is imported only when there is something to do
@@ -74,7 +78,8 @@ def label_with_seem(
         "model": seem,
         "checkpoint": checkpoint_identity(entry(seem, kind="seem")),
         "params": params.model_dump(mode="json"),
-        "upstream": upstream(store, shard, "raw_images", "sam_masks"),
+        "class_map": class_map.digest,
+        "upstream": upstream(images, masks),
     }
     return run_stage(
         store, shard, SEEM_ASSETS, masks.image_ids, provenance, prepare, recompute=recompute

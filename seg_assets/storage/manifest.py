@@ -66,6 +66,15 @@ class Manifest:
         return [failure for part in self.parts for failure in part.failures]
 
     @property
+    def digest(self) -> str:
+        """SHA-256 over those of the parts: what the shard holds, not only what was asked for.
+
+        Made again with the same fingerprint, it differs where the outside world has changed (an
+        image file with other pixels).
+        """
+        return hashlib.sha256("".join(part.sha256 for part in self.parts).encode()).hexdigest()
+
+    @property
     def totals(self) -> dict[str, int]:
         """Images (failed ones too), failed images, rows and bytes of the shard."""
         return {

@@ -233,6 +233,16 @@ def test_the_same_table_twice_is_the_identity() -> None:
     assert not identity.dropped()
 
 
+def test_maps_that_give_other_results_have_other_digests() -> None:
+    road = load_class_map("coco133", "base28")
+    sidewalk = load_class_map("coco133", "base28", pavement_to_sidewalk=True)
+    assert road.digest == load_class_map("coco133", "base28").digest
+    assert road.digest != sidewalk.digest
+    red = ClassTable("rooms", "rooms", (SemanticClass(0, "kitchen", (255, 0, 0)),))
+    blue = ClassTable("rooms", "rooms", (SemanticClass(0, "kitchen", (0, 0, 255)),))
+    assert ClassMap.identity(red).digest != ClassMap.identity(blue).digest
+
+
 def test_maps_join_only_through_a_shared_table() -> None:
     with pytest.raises(InputError, match="to 'base28' cannot be followed by one from 'coco133'"):
         load_class_map("coco133", "base28").then(load_class_map("coco133", "base28"))

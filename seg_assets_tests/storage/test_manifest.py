@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -34,6 +35,14 @@ def test_json_comes_back_equal() -> None:
 def test_totals_count_failed_images_too() -> None:
     assert MANIFEST.totals == {"images": 3, "failed": 1, "rows": 2, "bytes": 150}
     assert MANIFEST.image_ids == ["a", "b", "ç"]
+
+
+def test_the_digest_follows_the_bytes_of_the_parts() -> None:
+    changed = replace(MANIFEST.parts[1], sha256="12")
+    other = replace(MANIFEST, parts=(MANIFEST.parts[0], changed))
+    assert other.fingerprint == MANIFEST.fingerprint
+    assert other.digest != MANIFEST.digest
+    assert Manifest.from_json(MANIFEST.to_json(), "here").digest == MANIFEST.digest
 
 
 @pytest.mark.parametrize(
