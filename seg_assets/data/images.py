@@ -1,5 +1,6 @@
 """From the bytes of any common image file to upright 8-bit RGB."""
 
+import hashlib
 import io
 import logging
 import os
@@ -81,9 +82,23 @@ def read_image(
 
 
 def read_row(row: Mapping[str, Any], storage_options: StorageOptions = None) -> np.ndarray:
-    """Read the image that a row of `raw_images` or `shards` refers to; as `read_image`."""
-    reference = ImageRef(row["image_id"], row["uri"], row.get("offset"), row.get("size"))
-    return read_image(reference, storage_options)
+    """Read the image that a row of `raw_images` refers to.
+
+    Returns:
+        (H, W, 3) uint8 RGB, upright.
+
+    Raises:
+        ImageError: the file is missing, damaged, or no longer what the row's SHA-256 says.
+        StoreError: the storage does not answer.
+    """
+    reference = ImageRef(row["image_id"], row["uri"], row["offset"], row["size"])
+    data = read_bytes(reference.uri, reference.offset, reference.size, storage_options)
+    if hashlib.sha256(data).hexdigest() != row["sha256"]:
+        raise ImageError(
+            f"{reference.where} has changed since raw_images was written: "
+            "materialise raw_images again with recompute"
+        )
+    return decode_image(data, reference.where).pixels
 
 
 def decode_image(data: bytes, where: str) -> DecodedImage:

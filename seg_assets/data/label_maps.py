@@ -2,11 +2,10 @@
 
 import numpy as np
 
+from seg_assets.classes.table import IGNORE_ID
 from seg_assets.data.files import StorageOptions, read_bytes
 from seg_assets.data.images import open_image
 from seg_assets.errors import ImageError, InputError
-
-IGNORE_ID = 255
 
 _CAMVID = "camvid"
 _CAMVID_TABLE = "camvid11"

@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import io
 import struct
 import zlib
@@ -348,7 +349,8 @@ def test_image_is_read_from_path_and_from_a_range_of_bytes(tmp_path: Path) -> No
     (tmp_path / "whole.png").write_bytes(data)
     (tmp_path / "inside.bin").write_bytes(b"12345" + data + b"rest")
     inside = ImageRef("a", str(tmp_path / "inside.bin"), 5, len(data))
-    row = {"image_id": "a", "uri": inside.uri, "offset": 5, "size": len(data), "width": 8}
+    row = {"image_id": "a", "uri": inside.uri, "offset": 5, "size": len(data)}
+    row["sha256"] = hashlib.sha256(data).hexdigest()
     for pixels in (
         read_image(tmp_path / "whole.png"),
         read_image(str(tmp_path / "whole.png")),
@@ -357,6 +359,17 @@ def test_image_is_read_from_path_and_from_a_range_of_bytes(tmp_path: Path) -> No
         read_row(row),
     ):
         np.testing.assert_array_equal(pixels, picture())
+
+
+def test_image_that_changed_since_it_was_recorded_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(picture(4, 4)))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    row = {"image_id": "a", "uri": str(path), "offset": None, "size": None, "sha256": sha256}
+    assert read_row(row).shape == (4, 4, 3)
+    path.write_bytes(encoded(picture(6, 6)))
+    with pytest.raises(ImageError, match=r"a\.png has changed since raw_images was written"):
+        read_row(row)
 
 
 def test_damaged_member_is_named_with_its_tar(tmp_path: Path) -> None:

@@ -18,6 +18,13 @@ def test_every_id_comes_back(label_map: np.ndarray) -> None:
     np.testing.assert_array_equal(decode_label_map(encode_label_map(label_map, PALETTE)), label_map)
 
 
+def test_a_map_larger_than_pillows_limit_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    label_map = np.eye(9, dtype=np.uint8)
+    data = encode_label_map(label_map, PALETTE)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    np.testing.assert_array_equal(decode_label_map(data), label_map)
+
+
 def test_other_programs_see_the_colours() -> None:
     label_map = np.array([[0, 7], [255, 7]], np.uint8)
     with Image.open(io.BytesIO(encode_label_map(label_map, PALETTE))) as picture:
