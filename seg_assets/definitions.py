@@ -10,8 +10,8 @@ import dagster as dg
 def defs() -> dg.Definitions:
     """Load the definitions; imports no torch and touches neither disk nor network.
 
-    Each asset links to the lines that define it. A run is one process: a shard's models stay loaded
-    from step to step, and no step pays for another start.
+    Each asset links to the lines that define it. A run is one process: no step pays for another
+    start and another import of torch.
     """
     loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     with warnings.catch_warnings():
@@ -21,6 +21,8 @@ def defs() -> dg.Definitions:
         assets=assets,
         asset_checks=loaded.asset_checks,
         jobs=loaded.jobs,
+        schedules=loaded.schedules,
+        sensors=loaded.sensors,
         resources=loaded.resources,
         executor=dg.in_process_executor,
     )
