@@ -45,8 +45,15 @@ def plain_failures() -> Iterator[None]:
         yield
     except SegAssetsError as error:
         if not isinstance(error, StoreError):
-            context = dg.OpExecutionContext.get()
-            context.instance.add_run_tags(context.run_id, {RETRY_TAG: "false"})
+            _forbid_retry()
         if os.environ.get("SEG_DEBUG") == "1":
             raise dg.Failure(description=str(error)) from error
         raise PlainFailure(error) from None
+
+
+def _forbid_retry() -> None:
+    try:
+        context = dg.OpExecutionContext.get()
+    except dg.DagsterInvariantViolationError:  # a config that is made outside a run
+        return
+    context.instance.add_run_tags(context.run_id, {RETRY_TAG: "false"})

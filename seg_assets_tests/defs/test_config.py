@@ -1,5 +1,6 @@
 """Run config: the library's parameters are the Launchpad's fields."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -10,7 +11,7 @@ from seg_assets.defs.assets.labels import SeemConfig
 from seg_assets.defs.assets.masks import SamMasksConfig
 from seg_assets.labels.params import LabelParams
 from seg_assets.masks.params import MaskParams
-from seg_assets_tests.defs.conftest import SHARD
+from seg_assets_tests.defs.conftest import RunJob
 
 STAGES = [("sam_masks", SamMasksConfig, MaskParams), ("seem", SeemConfig, LabelParams)]
 
@@ -27,11 +28,30 @@ def test_dagster_shows_every_parameter_with_default_and_description(
 ) -> None:
     shown = fields_in_dagster(definitions, op)
     assert set(shown) == {*params.model_fields, "recompute"}
+    assert shown["recompute"].description
     for name, field in params.model_fields.items():
-        assert shown[name].description == field.description, name
+        assert shown[name].description.startswith(field.description), name
         assert not shown[name].is_required, name
         if field.default is not None:
             assert shown[name].default_value == field.default, name
+
+
+@pytest.mark.parametrize(
+    ("op", "name", "bounds"),
+    [
+        ("sam_masks", "points_per_side", "Allowed: at least 1, at most 1024."),
+        ("sam_masks", "pred_iou_thresh", "Allowed: at least 0.0, at most 1.0."),
+        ("sam_masks", "crop_overlap_ratio", "Allowed: at least 0.0, below 1.0."),
+        ("seem", "short_side", "Allowed: at least 32."),
+        ("seem", "seed", "Allowed: at least 0, below 2147483648."),
+    ],
+)
+def test_dagster_shows_the_bounds_and_the_library_keeps_its_words(
+    definitions: dg.Definitions, op: str, name: str, bounds: str
+) -> None:
+    assert fields_in_dagster(definitions, op)[name].description.endswith(f" {bounds}")
+    params = MaskParams if op == "sam_masks" else LabelParams
+    assert "Allowed" not in (params.model_fields[name].description or "")
 
 
 @pytest.mark.parametrize(("op", "config", "params"), STAGES)
@@ -44,28 +64,61 @@ def test_the_config_keeps_the_bounds_and_gives_the_library_its_parameters(
     assert config(recompute=True).params() == params()
 
 
+@pytest.mark.parametrize("op", ["raw_images", "semantic_maps", "merged_maps", "evaluation_metrics"])
+def test_every_stage_can_be_done_anew(definitions: dg.Definitions, op: str) -> None:
+    shown = fields_in_dagster(definitions, op)["recompute"]
+    assert shown.default_value is False
+    assert shown.description
+
+
 @pytest.mark.parametrize(
-    ("op", "config", "wrong"),
+    ("config", "values", "sentence"),
     [
-        ("sam_masks", {"points_per_side": 0}, "points_per_side"),
-        ("sam_masks", {"pred_iou_thresh": 1.5}, "pred_iou_thresh"),
-        ("sam_masks", {"points_per_side": 2, "crop_n_layers": 7}, "crop_n_layers"),
-        ("sam_masks", {"points_per_sid": 4}, "points_per_sid"),
-        ("sam_masks", {"points_per_side": "many"}, "points_per_side"),
-        ("seem", {"erosion_size": 10}, "erosion_size"),
-        ("seem", {"top_k": 0}, "top_k"),
-        ("seem", {"points": "all"}, "points"),
+        (
+            SamMasksConfig,
+            {"points_per_side": 0},
+            "points_per_side should be greater than or equal to 1, not 0",
+        ),
+        (
+            SamMasksConfig,
+            {"pred_iou_thresh": 1.5, "crop_n_layers": 7},
+            "pred_iou_thresh should be less than or equal to 1, not 1.5; "
+            "crop_n_layers should be less than or equal to 6, not 7",
+        ),
+        (
+            SamMasksConfig,
+            {"point_grids": [[[0.5, 0.5]]]},
+            "give either points_per_side or point_grids and leave the other empty",
+        ),
+        (SeemConfig, {"top_k": 0}, "top_k should be greater than or equal to 1, not 0"),
+        (SeemConfig, {"points": "all"}, "points should be 'even' or 'random', not 'all'"),
+        (SeemConfig, {"erosion_size": 10}, "erosion_size and gentle_erosion_size must be odd"),
     ],
-    ids=lambda case: next(iter(case)) if isinstance(case, dict) else case,
 )
-def test_a_wrong_value_is_refused_and_named(
-    definitions: dg.Definitions, op: str, config: dict[str, Any], wrong: str
+def test_a_value_out_of_bounds_is_one_sentence(
+    config: type[dg.Config], values: dict[str, Any], sentence: str
 ) -> None:
-    job = definitions.resolve_job_def("label_shards")
-    with pytest.raises(Exception) as caught:
-        job.execute_in_process(
-            partition_key=SHARD,
-            run_config={"ops": {op: {"config": config}}},
-        )
-    print(type(caught.value), str(caught.value)[:2000])
-    assert wrong in str(caught.value)
+    with pytest.raises(dg.Failure) as caught:
+        config(**values)
+    assert caught.value.description == f"the run config cannot be used: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("op", "values"),
+    [("sam_masks", {"points_per_side": 0}), ("seem", {"erosion_size": 10})],
+)
+def test_a_run_with_a_wrong_value_fails_with_the_sentence_and_is_not_retried(
+    run_job: RunJob, copied: Path, op: str, values: dict[str, Any]
+) -> None:
+    job = {"sam_masks": "mask_shards", "seem": "name_shards"}[op]
+    result = run_job(job, copied, run_config={"ops": {op: {"config": values}}})
+    (event,) = result.get_step_failure_events()
+    error = event.step_failure_data.error
+    assert error.message.startswith("the run config cannot be used: ")
+    assert (error.stack, error.cause) == ([], None)
+
+
+def test_an_unknown_field_is_refused_before_the_run_starts(run_job: RunJob, copied: Path) -> None:
+    config = {"ops": {"sam_masks": {"config": {"points_per_sid": 4}}}}
+    with pytest.raises(dg.DagsterInvalidConfigError, match="points_per_sid"):
+        run_job("mask_shards", copied, run_config=config)

@@ -4,6 +4,7 @@ import dagster as dg
 
 from seg_assets.data.shards import load_shard
 from seg_assets.defs import previews
+from seg_assets.defs.config import StageConfig
 from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import (
     data_version,
@@ -18,12 +19,6 @@ from seg_assets.stages.evaluation import REPORT_PATH, score_merged_maps, sum_sha
 from seg_assets.stages.run import CODE_VERSIONS
 
 
-class EvaluationConfig(dg.Config):
-    """Options of the stage."""
-
-    recompute: bool = False
-
-
 @dg.asset(
     deps=["raw_images", "merged_maps"],
     partitions_def=shards,
@@ -33,7 +28,7 @@ class EvaluationConfig(dg.Config):
     code_version=CODE_VERSIONS["evaluation_metrics"],
 )
 def evaluation_metrics(
-    context: dg.AssetExecutionContext, config: EvaluationConfig, store: StoreResource
+    context: dg.AssetExecutionContext, config: StageConfig, store: StoreResource
 ) -> dg.MaterializeResult:
     """Merged maps against ground truth: one confusion matrix per image, summed for the shard.
 

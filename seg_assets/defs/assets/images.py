@@ -4,6 +4,7 @@ import dagster as dg
 
 from seg_assets.data.shards import load_shard
 from seg_assets.defs import previews
+from seg_assets.defs.config import StageConfig
 from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import (
     data_version,
@@ -17,12 +18,6 @@ from seg_assets.stages.raw_images import record_raw_images
 from seg_assets.stages.run import CODE_VERSIONS
 
 
-class RawImagesConfig(dg.Config):
-    """Options of the stage."""
-
-    recompute: bool = False
-
-
 @dg.asset(
     partitions_def=shards,
     group_name="images",
@@ -31,7 +26,7 @@ class RawImagesConfig(dg.Config):
     code_version=CODE_VERSIONS["raw_images"],
 )
 def raw_images(
-    context: dg.AssetExecutionContext, config: RawImagesConfig, store: StoreResource
+    context: dg.AssetExecutionContext, config: StageConfig, store: StoreResource
 ) -> dg.MaterializeResult:
     """The images of a shard, each opened once: place, upright size, format, SHA-256.
 

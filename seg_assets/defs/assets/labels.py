@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from seg_assets.defs import previews
+from seg_assets.defs.config import StageConfig
 from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import (
     data_version,
@@ -32,10 +33,8 @@ DESCRIPTIONS = {
 }
 
 
-class SeemConfig(LabelParams, dg.Config):
+class SeemConfig(LabelParams, StageConfig):
     """The labeller's parameters, as the library knows them, and options of the stage."""
-
-    recompute: bool = False
 
     def params(self) -> LabelParams:
         """The library's parameters alone."""

@@ -1,8 +1,10 @@
 """semantic_maps and merged_maps: a class for every pixel."""
 
 import dagster as dg
+from pydantic import Field
 
 from seg_assets.defs import previews
+from seg_assets.defs.config import StageConfig
 from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import (
     data_version,
@@ -17,17 +19,12 @@ from seg_assets.stages.run import CODE_VERSIONS, StageReport
 from seg_assets.storage.store import Store
 
 
-class SemanticMapsConfig(dg.Config):
+class MergedMapsConfig(StageConfig):
     """Options of the stage."""
 
-    recompute: bool = False
-
-
-class MergedMapsConfig(dg.Config):
-    """Options of the stage."""
-
-    classes: str = "merged19"
-    recompute: bool = False
+    classes: str = Field(
+        default="merged19", description="Class table of the maps; base28 must have a map to it."
+    )
 
 
 @dg.asset(
@@ -39,7 +36,7 @@ class MergedMapsConfig(dg.Config):
     code_version=CODE_VERSIONS["semantic_maps"],
 )
 def semantic_maps(
-    context: dg.AssetExecutionContext, config: SemanticMapsConfig, store: StoreResource
+    context: dg.AssetExecutionContext, config: StageConfig, store: StoreResource
 ) -> dg.MaterializeResult:
     """A base28 map per image: each region's class, and SEEM's own label where SAM saw nothing."""
     with plain_failures():

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from seg_assets.defs import previews
+from seg_assets.defs.config import StageConfig
 from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import (
     data_version,
@@ -18,10 +19,8 @@ from seg_assets.stages.run import CODE_VERSIONS
 from seg_assets.stages.sam_masks import generate_sam_masks
 
 
-class SamMasksConfig(MaskParams, dg.Config):
+class SamMasksConfig(MaskParams, StageConfig):
     """The mask generator's parameters, as the library knows them, and options of the stage."""
-
-    recompute: bool = False
 
     def params(self) -> MaskParams:
         """The library's parameters alone."""
