@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from seg_assets.errors import CheckpointError
 from seg_assets.labels.bilinear import Taps, bilinear_taps, resample
 from seg_assets.storage.arrays import decode_float16, encode_float16
 
@@ -65,7 +66,16 @@ class LogitFactors:
             input_size: size of the model's input without it.
             output_size: size of the image.
             tolerance: what a score may lose in total.
+
+        Raises:
+            CheckpointError: a logit is not a number or infinite: no image makes a sound model say
+                so, and its scores would name every pixel after the first class.
         """
+        if not (np.isfinite(class_logits).all() and np.isfinite(mask_logits).all()):
+            raise CheckpointError(
+                "SEEM's logits are not finite: its weights are damaged, or half precision "
+                "overflowed; check them with `seg-assets models verify`"
+            )
         mass = class_probabilities(class_logits).sum(axis=1, dtype=np.float64)
         order = np.argsort(mass, kind="stable")
         dropped = int(np.searchsorted(np.cumsum(mass[order]), tolerance, side="right"))

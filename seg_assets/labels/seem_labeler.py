@@ -53,20 +53,17 @@ class SeemLabeler:
         model: Seem,
         text_table: Tensor,
         params: LabelParams | None = None,
-        device: str | torch.device = "cpu",
     ) -> None:
         """Take a loaded model into use.
 
         Args:
-            model: a SEEM model in evaluation mode.
+            model: a SEEM model in evaluation mode, on its device.
             text_table: (134, C) unit vectors of the 133 COCO-panoptic names and "background".
             params: how images are read and regions named.
-            device: where the model runs.
         """
         self.params = params or LabelParams()
-        self.device = torch.device(device)
-        self.model = model.to(self.device).eval()
-        self.text_table = text_table.to(self.device)
+        self.model = model
+        self.text_table = text_table.to(model.device)
         self.class_map = load_class_map(
             "coco133", "base28", pavement_to_sidewalk=self.params.pavement_to_sidewalk
         )
@@ -94,8 +91,8 @@ class SeemLabeler:
             )
         height, width = image.shape[:2]
         input_size = self.params.input_size(height, width)
-        pixels = torch.tensor(resize_image(image, input_size), device=self.device)
-        features = self.model.encode_image(pixels.permute(2, 0, 1))
+        pixels = torch.tensor(resize_image(image, input_size)).permute(2, 0, 1)
+        features = self.model.encode_image(pixels)
         prediction = self.model.decode(features, self.text_table)
         factors = LogitFactors.of(
             prediction.logits[0].float().cpu().numpy(),
@@ -161,18 +158,22 @@ class SeemLabeler:
         self, features: ImageFeatures, prompts: list[RegionPrompt]
     ) -> dict[str, Points]:
         """Per slot the chosen points of each prompt: column and row over the padded size."""
+        if self._choose is even_subset:  # alike in all slots
+            return dict.fromkeys(SLOTS, self._slot_points(features, prompts, SLOTS[0]))
+        return {slot: self._slot_points(features, prompts, slot) for slot in SLOTS}
+
+    def _slot_points(
+        self, features: ImageFeatures, prompts: list[RegionPrompt], slot: str
+    ) -> Points:
         height, width = features.padded_size
-        limit = self.model.config.max_points
-        points = {}
-        for slot in SLOTS:
-            lists = []
-            for prompt in prompts:
-                chosen = self._choose(len(prompt.rows), limit, slot).numpy()
-                positions = np.stack([prompt.columns[chosen], prompt.rows[chosen]], axis=1)
-                lists.append(torch.from_numpy(positions).float() / torch.tensor([width, height]))
-            padded = pad_points(lists)
-            points[slot] = Points(padded.xy.to(self.device), padded.valid.to(self.device))
-        return points
+        limit, device = self.model.config.max_points, self.model.device
+        lists = []
+        for prompt in prompts:
+            chosen = self._choose(len(prompt.rows), limit, slot).numpy()
+            positions = np.stack([prompt.columns[chosen], prompt.rows[chosen]], axis=1)
+            lists.append(torch.from_numpy(positions).float() / torch.tensor([width, height]))
+        padded = pad_points(lists)
+        return Points(padded.xy.to(device), padded.valid.to(device))
 
     def _batch_size(self, features: ImageFeatures) -> int:
         finest = max(height * width for height, width in features.sizes)
@@ -197,7 +198,7 @@ def load_seem_labeler(
         CheckpointError: the weights are missing, damaged or do not fit.
     """
     loaded = load_seem(name, device)
-    return SeemLabeler(loaded.model, load_text_table(loaded), params, device)
+    return SeemLabeler(loaded.model, load_text_table(loaded), params)
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from seg_assets.errors import CheckpointError, InputError
 from seg_assets.modeling.manifest import ModelEntry, missing_weights, weights_path
+from seg_assets.modeling.pixels import PIXEL_MEAN, PIXEL_STD
 from seg_assets.modeling.weights_file import check_hash, refuse_other_files
 
 _log = logging.getLogger(__name__)
@@ -81,9 +82,14 @@ def load_model(
         ignore: Patterns of keys that the file may hold or lack without meaning, e.g. "criterion.*".
 
     Raises:
-        InputError: The device is not there.
+        InputError: The device is not there, or the entry asks for another mean or deviation.
         CheckpointError: The file is missing, damaged, or does not fit the network.
     """
+    if (entry.mean, entry.std) != (PIXEL_MEAN, PIXEL_STD):
+        raise InputError(
+            f"the model manifest gives {entry.name} the mean {entry.mean} and std {entry.std}; "
+            f"our networks take {PIXEL_MEAN} and {PIXEL_STD} only"
+        )
     target = _usable_device(device)
     path = weights_path(entry)
     from_file = path.is_file()
@@ -220,7 +226,8 @@ def _open_state(path: Path) -> dict[str, Tensor]:
         ) from error
     except _DAMAGE as error:
         raise CheckpointError(
-            f"{path} is truncated or damaged: get it anew with `seg-assets models download --force`"
+            f"{path} is truncated or damaged: "
+            "get it anew with `seg-assets models download --force NAME`"
         ) from error
     return _plain_state(content, path)
 

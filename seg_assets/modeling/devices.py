@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg_assets.errors import InputError
+from seg_assets.errors import InputError, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -79,15 +79,29 @@ def default_lock_dir() -> Path:
     return Path(tempfile.gettempdir()) / f"seg_assets-{os.getuid()}" / "slots"
 
 
+def _open_lock(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"the lock file {path} cannot be written ({error.strerror}): "
+            "set TMPDIR to a folder that is yours to write to"
+        ) from error
+
+
 @contextmanager
 def lease(slots: Sequence[Slot], lock_dir: Path | None = None) -> Iterator[Slot]:
-    """Wait for a free slot and hold it for as long as the block lasts."""
+    """Wait for a free slot and hold it for as long as the block lasts.
+
+    Raises:
+        StoreError: the lock files cannot be written.
+    """
     folder = lock_dir or default_lock_dir()
-    folder.mkdir(parents=True, exist_ok=True)
     waiting_since = reported = time.monotonic()
     while True:
         for slot in slots:
-            handle = os.open(folder / slot.name, os.O_RDWR | os.O_CREAT, 0o600)
+            handle = _open_lock(folder / slot.name)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -32,7 +32,8 @@ class ModelEntry:
         licence: SPDX identifier of the weights' licence.
         input_size: Pixels of the side that the network was made for.
         input_side: Which side of the image `input_size` speaks of.
-        mean: RGB mean that is subtracted from the input, 0..255 scale.
+        mean: RGB mean that is subtracted from the input, 0..255 scale. All our networks were made
+            for one mean and deviation; loading refuses an entry that asks for others.
         std: RGB standard deviation that the input is divided by, 0..255 scale.
         url: Public address of the file; None for a model that needs no download.
         sha256: Published hash of the file, 64 hex digits; None where none is public.

@@ -24,11 +24,8 @@ from segment_anything.modeling import (
 from seg_assets.errors import InputError
 from seg_assets.modeling.checkpoints import LoadedModel, load_model
 from seg_assets.modeling.manifest import entry
+from seg_assets.modeling.pixels import PIXEL_MEAN, PIXEL_STD
 from seg_assets.modeling.sam_start import spread_start_values
-
-# ImageNet statistics on the 0..255 RGB scale; every published SAM uses them.
-PIXEL_MEAN = (123.675, 116.28, 103.53)
-PIXEL_STD = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True)

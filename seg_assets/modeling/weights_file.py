@@ -97,7 +97,7 @@ def check_hash(path: Path, published: str | None) -> tuple[str, str | None]:
         refuse_other_files(path)
         raise CheckpointError(
             f"{path} is damaged or another file: its sha256 is {found}, expected {expected}; "
-            "get it anew with `seg-assets models download --force`"
+            "get it anew with `seg-assets models download --force NAME`"
         )
     return found, expected
 
@@ -127,5 +127,5 @@ def refuse_other_files(path: Path) -> None:
     if kind is not None:
         raise CheckpointError(
             f"{path} {kind}, not a weights file: "
-            "get it anew with `seg-assets models download --force`"
+            "get it anew with `seg-assets models download --force NAME`"
         )

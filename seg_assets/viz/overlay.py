@@ -6,7 +6,7 @@ from seg_assets.classes.table import ClassTable
 from seg_assets.errors import InputError
 from seg_assets.viz.region_colors import color_regions
 
-ROWS_AT_ONCE = 256  # blended in float32 together, so that a large photo needs little more than itself
+ROWS_AT_ONCE = 256  # blended together: float32 for the whole of a large photo would be gigabytes
 CONTOUR_SHARE = 0.35  # how much of the colour is left in a contour: dark enough to part two regions
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from seg_assets.errors import StoreError
+from seg_assets.errors import CheckpointError, StoreError
 from seg_assets.labels.logit_factors import PIXELS_PER_BAND, LogitFactors
 from seg_assets.storage.schema import SCHEMAS
 
@@ -198,6 +198,16 @@ def test_huge_logits_are_stored_as_the_largest_float16():
     scores = factors.scores()
     assert (scores[3] == 1).all()
     assert scores.sum() == 64
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("which", [0, 1])
+def test_logits_that_are_not_finite_are_refused(bad, which):
+    arrays = [np.zeros((3, 134), np.float32), np.zeros((3, 2, 2), np.float32)]
+    arrays[which].flat[5] = bad
+    geometry = {"padded_size": (8, 8), "input_size": (8, 8), "output_size": (8, 8)}
+    with pytest.raises(CheckpointError, match="not finite"):
+        LogitFactors.of(*arrays, **geometry)
 
 
 def test_argmax_of_a_large_photo_needs_little_memory():

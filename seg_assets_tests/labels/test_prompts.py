@@ -88,6 +88,13 @@ def test_each_branch_of_the_rule_inside_an_image(height, width, left):
     assert erode_region(region, PARAMS).sum() == left
 
 
+def test_a_region_of_which_exactly_the_share_is_left_keeps_the_first_erosion():
+    region = np.zeros((8, 8), bool)
+    region[2:6, 2:6] = True  # the 3 x 3 ellipse leaves 4 of its 16 pixels
+    params = LabelParams(erosion_size=3, gentle_erosion_size=1, erosion_keep=0.25)
+    assert erode_region(region, params).sum() == 4
+
+
 def test_the_image_border_does_not_erode():
     assert erode_region(np.ones((20, 20), bool), PARAMS).all()
 

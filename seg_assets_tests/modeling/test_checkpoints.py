@@ -64,8 +64,9 @@ def test_wrapped_weights_are_unwrapped(tmp_path, wrapper):
 def test_the_hash_is_checked_before_the_file_is_opened(tmp_path):
     path = tmp_path / "a.pth"
     path.write_bytes(b"\x80 whatever")
-    with pytest.raises(CheckpointError, match=f"its sha256 is {hashlib.sha256(b'x').hexdigest()}|"):
-        read_state(path, hashlib.sha256(b"x").hexdigest())
+    found, expected = (hashlib.sha256(data).hexdigest() for data in (path.read_bytes(), b"x"))
+    with pytest.raises(CheckpointError, match=f"its sha256 is {found}, expected {expected}"):
+        read_state(path, expected)
 
 
 class Trap:
@@ -206,6 +207,12 @@ def test_a_damaged_file_is_refused(folder):
 def test_missing_weights_say_how_to_get_them(folder):
     with pytest.raises(CheckpointError, match="run `seg-assets models download sam_vit_b`"):
         load_model(entry("sam_vit_b"), small_network)
+
+
+def test_an_entry_with_another_mean_is_refused(folder, stand_in):
+    other = dataclasses.replace(stand_in, mean=(0.0, 0.0, 0.0))
+    with pytest.raises(InputError, match=r"gives sam_demo the mean \(0\.0, 0\.0, 0\.0\)"):
+        load_model(other, small_network)
 
 
 def test_stand_in_weights_are_random_but_always_the_same(folder, stand_in, caplog):

@@ -171,12 +171,14 @@ class QueryDecoder(nn.Module):
         words = word_places = objects[:, :0].new_zeros(total, 0, objects.shape[-1])
         if text is not None:
             words = word_places = text.tokens.expand(total, -1, -1)
-        prediction = self.heads(objects, text_table)
-        trace = []
+        trace: list[Prediction] = []
         for i, (level, cross, self_attention, ffn) in enumerate(self.layers()):
             if auxiliary:
-                trace.append(prediction)
-            visible = visible_cells(prediction.mask_embeddings, features.level_mask_features[level])
+                trace.append(self.heads(objects, text_table))
+                embeddings = trace[-1].mask_embeddings
+            else:  # between layers nobody asks for classes
+                embeddings = self.mask_embeddings(objects)
+            visible = visible_cells(embeddings, features.level_mask_features[level])
             objects = cross(
                 objects, places, features.memory[level], features.positions[level], visible
             )
@@ -192,8 +194,7 @@ class QueryDecoder(nn.Module):
             )
             mixed = ffn(mixed)
             objects, words = mixed[:, :count], mixed[:, count:]
-            prediction = self.heads(objects, text_table)
-        return replace(prediction, auxiliary=trace)
+        return replace(self.heads(objects, text_table), auxiliary=trace)
 
 
 def prompt_count(

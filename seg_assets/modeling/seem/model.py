@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seg_assets.errors import InputError
+from seg_assets.modeling.pixels import PIXEL_MEAN, PIXEL_STD
 from seg_assets.modeling.seem.config import SeemConfig
 from seg_assets.modeling.seem.decoder import QueryDecoder
 from seg_assets.modeling.seem.features import ImageFeatures, Prediction
@@ -21,8 +22,6 @@ from seg_assets.modeling.seem.prompts import (
     even_subset,
 )
 
-PIXEL_MEAN = (123.675, 116.280, 103.530)  # RGB of ImageNet, 0..255
-PIXEL_STD = (58.395, 57.120, 57.375)
 DIVISOR = 32  # of height and width, by zero padding
 
 

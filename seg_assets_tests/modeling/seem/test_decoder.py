@@ -108,6 +108,16 @@ def test_a_shared_text_meets_every_mask(golden: Golden) -> None:
     assert torch.equal(shared.logits, wanted.logits)
 
 
+def test_negative_tokens_differ_by_their_mark_alone(golden: Golden) -> None:
+    model = golden.model
+    features = model.encode_image(golden.tensors["in/image"])
+    mask = blobs(3, 90, 120)[2:]
+    wanted, unwanted = (model.read_masks(features, mask, positive=p) for p in (True, False))
+    positive, negative = model.predictor.pn_indicator.weight
+    for one, other in zip(wanted.tokens, unwanted.tokens, strict=True):
+        torch.testing.assert_close(other - one, (negative - positive).expand_as(one))
+
+
 def test_negative_points_change_the_prediction(golden: Golden) -> None:
     model = golden.model
     features = model.encode_image(golden.tensors["in/image"])

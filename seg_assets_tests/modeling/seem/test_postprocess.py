@@ -68,6 +68,11 @@ def test_panoptic_skips_a_query_that_owns_too_little_of_its_mask() -> None:
     assert painted.tolist() == [[1, 1, 1, 1, 2, 2]]
 
 
+def test_a_pixel_at_one_half_is_inside() -> None:
+    painted, _ = panoptic(class_logits(0), torch.tensor([[[0.0, -0.1]]]), {0})
+    assert painted.tolist() == [[1, 0]]
+
+
 def test_panoptic_of_nothing_is_empty() -> None:
     painted, segments = panoptic(class_logits(3, 3), mask_logits([1, 1], [1, 1]), {0})
     assert painted.tolist() == [[0, 0]]
@@ -79,6 +84,7 @@ def test_confident_queries_exceed_the_threshold_and_are_objects() -> None:
     logits[2] = 0
     assert confident_queries(logits, 0.4).tolist() == [0]
     assert confident_queries(logits, 0.2).tolist() == [0, 2]
+    assert confident_queries(torch.zeros(1, 2), 0.5).tolist() == []  # it must exceed it
 
 
 def test_instances_are_things_best_first() -> None:
