@@ -89,6 +89,8 @@ def test_a_process_that_is_killed_frees_its_slot(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
+        with lease(parse_devices("cpu:2"), tmp_path) as slot:
+            assert slot.name == "cpu.1"  # the other process has the first
         holder.kill()
         holder.wait()
     with lease(parse_devices("cpu"), tmp_path) as slot:
