@@ -105,12 +105,17 @@ def demo(out: Path, scenes: int, size: int) -> None:
 def _fresh_folder(out: Path) -> Path:
     """Make the folder; replace it only if an earlier demo made it."""
     out = out.resolve()
-    if out.exists() and any(out.iterdir()):
+    if out.is_dir() and any(out.iterdir()):
         if not (out / MARK).is_file():
             raise InputError(f"{out} holds something else than a demo: choose another --out")
         shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MARK).touch()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / MARK).touch()
+    except OSError as error:
+        raise InputError(
+            f"{out} cannot be made a folder ({error.strerror}): choose another --out"
+        ) from error
     return out
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,22 +55,33 @@ def definitions() -> dg.Definitions:
     return defs()
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
+@contextmanager
+def tiny_environment(folder: Path) -> Iterator[pytest.MonkeyPatch]:
     """Models of our own, and device slots that no other process of this machine holds."""
-    models = tmp_path_factory.mktemp("models")
-    (models / "manifest.toml").write_text(MANIFEST)
+    (folder / "models").mkdir()
+    (folder / "models" / "manifest.toml").write_text(MANIFEST)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEG_MODELS_DIR", str(models))
-        slots = tmp_path_factory.mktemp("slots")
-        patch.setattr("seg_assets.modeling.devices.default_lock_dir", lambda: slots)
+        patch.setenv("SEG_MODELS_DIR", str(folder / "models"))
+        patch.setattr("seg_assets.modeling.devices.default_lock_dir", lambda: folder / "slots")
         for name in ("SEG_DATA_DIR", "SEG_SAM_MODEL", "SEG_SEEM_MODEL", "SEG_DEVICES", "SEG_DEBUG"):
             patch.delenv(name, raising=False)
         yield patch
 
 
 @pytest.fixture(scope="module")
-def run_job(definitions: dg.Definitions, environment: pytest.MonkeyPatch) -> RunJob:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
+    with tiny_environment(tmp_path_factory.mktemp("environment")) as patch:
+        yield patch
+
+
+@pytest.fixture
+def run_job(environment: pytest.MonkeyPatch, execute: RunJob) -> RunJob:
+    """`execute`, in the tests' environment."""
+    return execute
+
+
+@pytest.fixture(scope="session")
+def execute(definitions: dg.Definitions) -> RunJob:
     """Execute a job in process; a failed step is a result, not an exception."""
 
     def run(
@@ -122,14 +134,15 @@ def add_bad_pictures(images: Path) -> None:
     (images / "picture_not.jpg").write_text("this is no picture")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, run_job: RunJob) -> FinishedRun:
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, execute: RunJob) -> FinishedRun:
     """Three good pictures, one cut short and one that is none, through the whole graph."""
     root = tmp_path_factory.mktemp("finished")
     write_pictures(root / "pictures", len(GOOD))
     add_bad_pictures(root / "pictures" / "images")
     register(root)
-    return FinishedRun(run_job("label_shards", root, run_config=EVERYTHING_CONFIG), root)
+    with tiny_environment(tmp_path_factory.mktemp("environment")):
+        return FinishedRun(execute("label_shards", root, run_config=EVERYTHING_CONFIG), root)
 
 
 @pytest.fixture

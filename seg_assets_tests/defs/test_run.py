@@ -82,7 +82,7 @@ def test_materialisations_name_partition_and_versions(finished: FinishedRun, ass
     tags = done.tags or {}
     assert done.partition == SHARD
     assert tags["dagster/code_version"] == CODE_VERSIONS[asset]
-    assert tags["dagster/data_version"] == stored.fingerprint
+    assert tags["dagster/data_version"] == stored.digest
     assert value(done, "fingerprint") == stored.fingerprint
 
 
