@@ -128,13 +128,17 @@ def maps_are_complete(
 def truth_was_found(
     context: dg.AssetCheckExecutionContext, store: StoreResource
 ) -> dg.AssetCheckResult:
-    """Every labelled image has ground truth, or the shard has none at all."""
+    """Every image with a map could be scored, or the shard has no ground truth at all."""
     opened, name = store.open(), context.partition_key
     reader = opened.open_shard("evaluation_metrics", name)
     scored = [i for i in reader.image_ids if reader.table(i).num_rows]
     missing = len(reader.image_ids) - len(scored)
     return dg.AssetCheckResult(
-        passed=missing == 0 or not scored,
+        passed=not reader.failed and (missing == 0 or not scored),
         severity=WARN,
-        metadata={"images_with_truth": len(scored), "images_without_truth": missing},
+        metadata={
+            "images_with_truth": len(scored),
+            "images_without_truth": missing,
+            "images_failed": len(reader.failed),
+        },
     )

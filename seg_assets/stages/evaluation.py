@@ -12,6 +12,7 @@ from seg_assets.errors import StoreError
 from seg_assets.metrics.confusion import ConfusionMatrix, compare
 from seg_assets.metrics.semantic import SemanticScores, semantic_scores
 from seg_assets.stages.run import (
+    LIGHT_IMAGES_PER_PART,
     RowsOfImage,
     StageReport,
     Stopwatch,
@@ -98,6 +99,7 @@ def score_merged_maps(
             "upstream": upstream(merged_maps),
         },
         prepare,
+        images_per_part=LIGHT_IMAGES_PER_PART,
         recompute=recompute,
     )
 

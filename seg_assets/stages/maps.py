@@ -5,7 +5,14 @@ from seg_assets.classes.table import load_class_table
 from seg_assets.labels.fusion import RegionLabel, paint_labels
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
-from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, upstream
+from seg_assets.stages.run import (
+    LIGHT_IMAGES_PER_PART,
+    RowsOfImage,
+    StageReport,
+    Stopwatch,
+    run_stage,
+    upstream,
+)
 from seg_assets.storage.png import decode_label_map, png_cell
 from seg_assets.storage.store import Store
 
@@ -41,6 +48,7 @@ def paint_semantic_maps(store: Store, shard: str, *, recompute: bool = False) ->
         region_labels.image_ids,
         {"upstream": upstream(masks, seem_labels, region_labels)},
         prepare,
+        images_per_part=LIGHT_IMAGES_PER_PART,
         recompute=recompute,
     )
 
@@ -83,5 +91,6 @@ def merge_maps(
             "upstream": upstream(semantic_maps),
         },
         prepare,
+        images_per_part=LIGHT_IMAGES_PER_PART,
         recompute=recompute,
     )

@@ -5,7 +5,14 @@ import hashlib
 from seg_assets.data.files import read_bytes
 from seg_assets.data.images import decode_image
 from seg_assets.data.shards import Shard
-from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, sha256_of
+from seg_assets.stages.run import (
+    LIGHT_IMAGES_PER_PART,
+    RowsOfImage,
+    StageReport,
+    Stopwatch,
+    run_stage,
+    sha256_of,
+)
 from seg_assets.storage.store import Store
 
 
@@ -48,5 +55,6 @@ def record_raw_images(store: Store, shard: Shard, *, recompute: bool = False) ->
         [reference.image_id for reference in shard.images],
         {"shard_sha256": sha256_of(images), "label_format": shard.label_format},
         prepare,
+        images_per_part=LIGHT_IMAGES_PER_PART,
         recompute=recompute,
     )

@@ -33,8 +33,11 @@ CODE_VERSIONS = {
     "evaluation_report": "1",
 }
 
-# What a kill can cost: images whose work is done again.
+# What a kill can cost: images whose work is done again. Stages without a network are done with an
+# image in a moment, and a thousand shards of eleven thousand images should not become millions of
+# files.
 IMAGES_PER_PART = 16
+LIGHT_IMAGES_PER_PART = 128
 
 # Unexpected errors on so many images in a row are a fault of the set-up, not of the images: at the
 # start, and once images went well (then a device was lost, which fails for every image to come).
@@ -96,6 +99,7 @@ def run_stage(
     provenance: Mapping[str, Any],
     prepare: Callable[[Stopwatch], Callable[[str], RowsOfImage]],
     *,
+    images_per_part: int = IMAGES_PER_PART,
     recompute: bool = False,
 ) -> StageReport:
     """Write one shard of one or several assets, going on where an earlier run was interrupted.
@@ -109,6 +113,7 @@ def run_stage(
             another provenance the shard is done anew.
         prepare: called once when there is something to do (load the model here); gives the function
             from image id to rows.
+        images_per_part: images in one file, the unit that is kept when a run is interrupted.
         recompute: do finished images anew.
 
     Returns:
@@ -131,7 +136,7 @@ def run_stage(
                     shard,
                     image_ids,
                     {**provenance, **version},
-                    images_per_part=IMAGES_PER_PART,
+                    images_per_part=images_per_part,
                     recompute=recompute,
                 )
             )

@@ -138,6 +138,15 @@ def test_truth_was_found_warns_when_some_is_missing(copied: Path, run_job: RunJo
     assert found.metadata["images_without_truth"].value == 1
 
 
+def test_truth_was_found_warns_when_no_image_could_be_scored(copied: Path, run_job: RunJob) -> None:
+    store = Store(copied / "store")
+    with store.write_shard("evaluation_metrics", SHARD, GOOD, {}, recompute=True) as writer:
+        for image_id in GOOD:
+            writer.fail(image_id, "evaluation_metrics", "the sizes differ")
+    found = evaluate(run_job, check("truth_was_found", "evaluation_metrics"), copied)
+    assert (found.passed, found.metadata["images_failed"].value) == (False, 3)
+
+
 def test_a_shard_without_any_truth_is_no_fault(copied: Path, run_job: RunJob) -> None:
     rewrite(copied, "evaluation_metrics", lambda i, rows: [])
     assert evaluate(run_job, check("truth_was_found", "evaluation_metrics"), copied).passed

@@ -18,7 +18,7 @@ GRAPH = {
     "region_labels": ("labels", {"raw_images", "sam_masks"}, "gpu"),
     "semantic_maps": ("maps", {"sam_masks", "seem_labels", "region_labels"}, None),
     "merged_maps": ("maps", {"semantic_maps"}, None),
-    "evaluation_metrics": ("evaluation", {"raw_images", "merged_maps"}, None),
+    "evaluation_metrics": ("evaluation", {"merged_maps"}, None),
     "evaluation_report": ("evaluation", {"evaluation_metrics"}, None),
 }
 

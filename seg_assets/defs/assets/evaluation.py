@@ -20,7 +20,7 @@ from seg_assets.stages.run import CODE_VERSIONS
 
 
 @dg.asset(
-    deps=["raw_images", "merged_maps"],
+    deps=["merged_maps"],
     partitions_def=shards,
     group_name="evaluation",
     kinds={"numpy", "parquet"},
