@@ -21,6 +21,7 @@ from seg_assets.data.scenery.outdoor import meadow, park, shore
 from seg_assets.data.scenery.rooms import bedroom, dining_room, living_room
 from seg_assets.data.scenery.streets import crossing, street
 from seg_assets.errors import InputError
+from seg_assets.storage.png import encode_label_map
 
 logger = logging.getLogger(__name__)
 
@@ -86,17 +87,17 @@ def make_scene(seed: int, size: int | tuple[int, int] = 384, *, kind: str | None
     height, width = (size, size) if isinstance(size, int) else size
     if not (SMALLEST <= height <= LARGEST and SMALLEST <= width <= LARGEST):
         raise InputError(
-            f"A scene of {height} x {width} pixels cannot be drawn; "
-            f"ask for sides from {SMALLEST} to {LARGEST}."
+            f"a scene of {height} x {width} pixels cannot be drawn; "
+            f"ask for sides from {SMALLEST} to {LARGEST}"
         )
     if seed < 0:
-        raise InputError(f"Seed {seed} is negative; use 0 or more.")
+        raise InputError(f"seed {seed} is negative; use 0 or more")
     rng = np.random.default_rng(seed)
     names = list(KINDS)
     chosen = names[int(rng.choice(len(names), p=[share for _, share in KINDS.values()]))]
     kind = kind or chosen
     if kind not in KINDS:
-        raise InputError(f"There is no scene {kind!r}; choose one of {', '.join(names)}.")
+        raise InputError(f"there is no scene {kind!r}; choose one of {', '.join(names)}")
     canvas = _canvas(rng, height, width, indoors=kind in ROOMS)
     KINDS[kind][0](canvas)
     image = canvas.finish()
@@ -116,7 +117,7 @@ def write_scenes(
     Raises:
         InputError: The folder cannot be written, or a scene cannot be drawn.
     """
-    palette = load_class_table(CLASS_TABLE).palette().ravel().tolist()
+    palette = load_class_table(CLASS_TABLE).palette()
     images, labels = Path(folder) / "images", Path(folder) / "labels"
     try:
         images.mkdir(parents=True, exist_ok=True)
@@ -126,15 +127,13 @@ def write_scenes(
             scene = make_scene(seed, size)
             name = f"scene_{seed:07d}.png"
             Image.fromarray(scene.image).save(images / name)
-            label = Image.fromarray(scene.label_map)
-            label.putpalette(palette)
-            label.save(labels / name)
+            (labels / name).write_bytes(encode_label_map(scene.label_map, palette))
             paths.append(images / name)
     except OSError as error:
         raise InputError(
-            f"Scenes cannot be written to {folder} ({error.strerror}); choose another folder."
+            f"scenes cannot be written to {folder} ({error.strerror}); choose another folder"
         ) from error
-    logger.info("Wrote %d scenes to %s.", len(paths), folder)
+    logger.info("wrote %d scenes to %s", len(paths), folder)
     return paths
 
 

@@ -156,7 +156,7 @@ def test_every_kind_can_be_asked_for(kind):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"seed": -1}, "Seed -1"),
+        ({"seed": -1}, "seed -1"),
         ({"seed": 1, "size": 8}, "8 x 8"),
         ({"seed": 1, "size": (128, 9000)}, "128 x 9000"),
         ({"seed": 1, "kind": "moon"}, "'moon'"),
