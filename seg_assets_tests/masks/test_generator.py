@@ -205,6 +205,13 @@ def test_numbers_that_are_none_make_no_masks(planted, patches, bad):
     assert MaskGenerator(sam, params).generate(patches(128, 128)) == []
 
 
+def test_a_mask_whose_score_is_no_number_drops_out(planted, patches):
+    sam = planted(_squares(), [float("nan"), 0.8, 0.9])
+    params = MaskParams(points_per_side=1, pred_iou_thresh=0.0, stability_score_thresh=0.0)
+    records = MaskGenerator(sam, params).generate(patches(128, 128))
+    assert [round(record.predicted_iou, 3) for record in records] == [0.8]
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (2, 3000)], ids=str)
 def test_images_one_pixel_wide_are_images(tiny_sam, patches, size):
     params = MaskParams(**(LOOSE | {"points_per_side": 3, "crop_n_layers": 1}))
