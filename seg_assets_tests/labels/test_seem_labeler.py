@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from seg_assets.errors import InputError
@@ -223,7 +224,11 @@ def test_a_labeler_is_loaded_by_the_models_name(monkeypatch, text_table):
 
 def test_resizing_to_the_same_size_changes_nothing(image):
     assert resize_image(image, (HEIGHT, WIDTH)) is image
-    assert resize_image(image, (45, 60)).shape == (45, 60, 3)
+
+
+def test_resizing_is_bicubic_as_in_seems_demo(image):
+    expected = Image.fromarray(image).resize((60, 45), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(resize_image(image, (45, 60)), np.asarray(expected))
 
 
 def test_batches_cut_a_stream():

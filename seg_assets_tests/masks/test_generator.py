@@ -212,6 +212,26 @@ def test_a_mask_whose_score_is_no_number_drops_out(planted, patches):
     assert [round(record.predicted_iou, 3) for record in records] == [0.8]
 
 
+@pytest.mark.parametrize(("crop_nms_thresh", "left"), [(0.7, 2), (0.5, 1)])
+def test_repaired_masks_are_compared_with_the_larger_threshold(
+    planted, patches, crop_nms_thresh, left
+):
+    """Without its island the first mask's box overlaps the second's by an IoU of about 0.6."""
+    logits = torch.full((3, 64, 64), -9.0)
+    logits[0, 10:30, 10:30] = logits[0, 60:62, 60:62] = 9.0
+    logits[1, 10:30, 15:35] = 9.0
+    params = MaskParams(
+        points_per_side=1,
+        pred_iou_thresh=0.0,
+        stability_score_thresh=0.0,
+        box_nms_thresh=0.5,
+        crop_nms_thresh=crop_nms_thresh,
+        min_mask_region_area=100,
+    )
+    sam = planted(logits, [0.9, 0.8, 0.7])
+    assert len(MaskGenerator(sam, params).generate(patches(128, 128))) == left
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (2, 3000)], ids=str)
 def test_images_one_pixel_wide_are_images(tiny_sam, patches, size):
     params = MaskParams(**(LOOSE | {"points_per_side": 3, "crop_n_layers": 1}))
