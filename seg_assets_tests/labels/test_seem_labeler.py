@@ -256,3 +256,11 @@ def test_the_class_of_a_stroke_is_upstreams(golden):
     assert [proposal.coco133_id for proposal in answer.proposals] == expected.indices[:3].tolist()
     scores = [proposal.score for proposal in answer.proposals]
     np.testing.assert_allclose(scores, expected.values[:3].numpy(), atol=1e-5)
+
+
+def test_reading_an_image_gives_upstreams_scores(golden):
+    """Reference: golden_small; tolerance: the factors are stored as float16."""
+    labeler = SeemLabeler(golden.model, golden.table, LabelParams(score_tolerance=0))
+    seem_image = labeler.read(golden.tensors["in/image"].permute(1, 2, 0).numpy())
+    expected = golden.tensors["eval/sem_seg"].numpy()
+    np.testing.assert_allclose(seem_image.factors.scores(), expected, atol=2e-3)
