@@ -63,7 +63,7 @@ def demo(out: Path, scenes: int, size: int) -> None:
     started = time.monotonic()
     out = _fresh_folder(out)
 
-    from seg_assets.data.scenes import write_scenes  # noqa: PLC0415  # draws: not for --help
+    from seg_assets.data.scenes import LABEL_FORMAT, write_scenes  # noqa: PLC0415  # draws: not for --help
     from seg_assets.data.shards import register_shards  # noqa: PLC0415
     from seg_assets.data.sources import find_shards  # noqa: PLC0415
     from seg_assets.storage.store import Store  # noqa: PLC0415
@@ -75,7 +75,7 @@ def demo(out: Path, scenes: int, size: int) -> None:
         shard_size=SHARD_SIZE,
         prefix="scenes",
         label_root=out / "scenes" / "labels",
-        label_format="png:coco133",
+        label_format=LABEL_FORMAT,
     )
     store = Store(out / "store")
     register_shards(store, shards)

@@ -8,6 +8,8 @@ import numpy as np
 from seg_assets.classes.mapping import load_class_map
 from seg_assets.data.images import read_row
 from seg_assets.data.label_maps import read_label_map
+from seg_assets.data.scenes import LABEL_FORMAT
+from seg_assets.data.shards import load_shard
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.storage.png import decode_label_map
@@ -38,13 +40,13 @@ def draw_pictures(store: Store, shards: Sequence[str], folder: Path) -> list[Pat
         images = store.open_shard("raw_images", shard)
         masks = store.open_shard("sam_masks", shard)
         maps = store.open_shard("merged_maps", shard)
+        truths = {i.image_id: i.label_uri for i in load_shard(store, shard).images if i.label_uri}
         for image_id in maps.image_ids:
-            row = images.rows(image_id)[0]
-            pixels = read_row(row)
+            pixels = read_row(images.rows(image_id)[0])
             records = [MaskRecord.from_row(record) for record in masks.rows(image_id)]
             regions = paint_regions(records, *pixels.shape[:2]).ids
             labels = decode_label_map(maps.rows(image_id)[0]["label_map"]["bytes"])
-            truth = merge.apply(read_label_map(row["label_uri"], "png:coco133"), where=image_id)
+            truth = merge.apply(read_label_map(truths[image_id], LABEL_FORMAT), where=image_id)
             names = legend_of(merge.target, np.concatenate([labels, truth]), size=15)
             sheet = side_by_side(
                 [

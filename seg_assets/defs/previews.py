@@ -4,12 +4,13 @@ import base64
 
 import dagster as dg
 import numpy as np
+from PIL import Image
 
-from seg_assets.classes.table import ClassTable, load_class_table
 from seg_assets.data.images import read_row
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.stages.evaluation import Evaluation
+from seg_assets.stages.maps import map_classes
 from seg_assets.storage.png import decode_label_map
 from seg_assets.storage.store import Store
 
@@ -24,9 +25,9 @@ def raw_images(store: Store, shard: str) -> dg.MetadataValue:
 
     images = store.open_shard("raw_images", shard)
     chosen = images.image_ids[: 2 * PICTURES]
-    pixels = [read_row(images.rows(image_id)[0]) for image_id in chosen]
+    pixels = [_small(read_row(images.rows(image_id)[0])) for image_id in chosen]
     rows = [pixels[:PICTURES], pixels[PICTURES:]]
-    return _picture(contact_sheet(rows, [f"{chosen[0]} ..."] if chosen else [], cell_height=HEIGHT))
+    return _picture(contact_sheet(rows, [f"{chosen[0]} ..."] if chosen else []))
 
 
 def sam_masks(store: Store, shard: str) -> dg.MetadataValue:
@@ -41,9 +42,9 @@ def sam_masks(store: Store, shard: str) -> dg.MetadataValue:
         pixels = read_row(images.rows(image_id)[0])
         records = [MaskRecord.from_row(row) for row in masks.rows(image_id)]
         regions = paint_regions(records, *pixels.shape[:2])
-        rows.append([pixels, draw_regions(pixels, regions.ids)])
+        rows.append([_small(pixels), _small(draw_regions(pixels, regions.ids))])
         captions.append(f"{image_id}: {len(records)} masks")
-    return _picture(contact_sheet(rows, captions, titles=["image", "regions"], cell_height=HEIGHT))
+    return _picture(contact_sheet(rows, captions, titles=["image", "regions"]))
 
 
 def label_maps(store: Store, shard: str, asset: str) -> dict[str, dg.MetadataValue]:
@@ -53,14 +54,14 @@ def label_maps(store: Store, shard: str, asset: str) -> dict[str, dg.MetadataVal
 
     images = store.open_shard("raw_images", shard)
     reader = store.open_shard(asset, shard)
-    table = map_classes(store, shard, asset)
+    table = map_classes(store, asset, shard)
     rows, captions = [], []
     pixels_of = np.zeros(256, dtype=np.int64)
     for image_id in reader.image_ids[:PICTURES]:
         pixels = read_row(images.rows(image_id)[0])
         label_map = decode_label_map(reader.rows(image_id)[0]["label_map"]["bytes"])
         pixels_of += np.bincount(label_map.ravel(), minlength=256)
-        rows.append([pixels, overlay(pixels, label_map, table, alpha=0.75)])
+        rows.append([_small(pixels), _small(overlay(pixels, label_map, table, alpha=0.75))])
         captions.append(image_id)
     if not rows:
         return {}
@@ -69,16 +70,9 @@ def label_maps(store: Store, shard: str, asset: str) -> dict[str, dg.MetadataVal
     shares = pixels_of[known] / pixels_of.sum()
     titles = ["image", asset.replace("_", " ")]
     return {
-        "preview": _picture(contact_sheet(rows, captions, titles=titles, cell_height=HEIGHT)),
+        "preview": _picture(contact_sheet(rows, captions, titles=titles)),
         "legend": _picture(legend(table, known, shares=shares)),
     }
-
-
-def map_classes(store: Store, shard: str, asset: str) -> ClassTable:
-    """The class table of a stored label map."""
-    if asset == "merged_maps":
-        return load_class_table(store.open_shard(asset, shard).manifest.provenance["classes"])
-    return load_class_table("base28")
 
 
 def evaluation(result: Evaluation) -> dict[str, dg.MetadataValue]:
@@ -103,6 +97,13 @@ def evaluation(result: Evaluation) -> dict[str, dg.MetadataValue]:
         "iou_chart": _inline(bars, "png"),
         "confusion_chart": _inline(confusion_chart(result.confusion.counts, table), "png"),
     }
+
+
+def _small(pixels: np.ndarray) -> np.ndarray:
+    """Shrink at once: photos of a hundred megapixels must not pile up."""
+    height, width = pixels.shape[:2]
+    size = (max(round(width * HEIGHT / height), 1), HEIGHT)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
 def _picture(pixels: np.ndarray) -> dg.MetadataValue:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from seg_assets.classes.mapping import load_class_map
 from seg_assets.classes.table import load_class_table
 from seg_assets.data.label_maps import label_table, read_label_map
-from seg_assets.data.shards import Shard
+from seg_assets.data.shards import Shard, list_shards
 from seg_assets.errors import StoreError
 from seg_assets.metrics.confusion import ConfusionMatrix, compare
 from seg_assets.metrics.semantic import SemanticScores, semantic_scores
@@ -140,6 +140,11 @@ def sum_shards(store: Store, shards: Sequence[str]) -> Evaluation:
                 confusion = part if confusion is None else confusion + part
                 scored += 1
     return Evaluation(confusion, scored, labelled - scored, failed)
+
+
+def scored_shards(store: Store) -> list[str]:
+    """The registered shards whose metrics are finished, sorted."""
+    return [name for name in list_shards(store) if store.is_complete("evaluation_metrics", name)]
 
 
 def write_report(store: Store, shards: Sequence[str]) -> Evaluation:

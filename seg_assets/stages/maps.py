@@ -1,7 +1,7 @@
 """semantic_maps and merged_maps: from named regions to a class per pixel."""
 
 from seg_assets.classes.mapping import load_class_map
-from seg_assets.classes.table import load_class_table
+from seg_assets.classes.table import ClassTable, load_class_table
 from seg_assets.labels.fusion import RegionLabel, paint_labels
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
@@ -94,3 +94,10 @@ def merge_maps(
         images_per_part=LIGHT_IMAGES_PER_PART,
         recompute=recompute,
     )
+
+
+def map_classes(store: Store, asset: str, shard: str) -> ClassTable:
+    """The class table of the stored maps of `seem_labels`, `semantic_maps` or `merged_maps`."""
+    if asset == "merged_maps":
+        return load_class_table(store.open_shard(asset, shard).manifest.provenance["classes"])
+    return load_class_table(SEMANTIC_CLASSES)

@@ -20,7 +20,8 @@ def record_raw_images(store: Store, shard: Shard, *, recompute: bool = False) ->
     """Write one row per readable image of the shard: where it lies, its size, format and hash.
 
     Width and height are those of the upright picture, after EXIF rotation. Pixels stay where they
-    are; later stages read them again by the same reference.
+    are; later stages read them again by the same reference. Ground truth is no part of it: labels
+    may be added to a shard without doing its masks again.
     """
     references = {reference.image_id: reference for reference in shard.images}
 
@@ -37,7 +38,6 @@ def record_raw_images(store: Store, shard: Shard, *, recompute: bool = False) ->
                 "uri": reference.uri,
                 "offset": reference.offset,
                 "size": reference.size,
-                "label_uri": reference.label_uri,
                 "width": width,
                 "height": height,
                 "format": decoded.format,
@@ -47,13 +47,13 @@ def record_raw_images(store: Store, shard: Shard, *, recompute: bool = False) ->
 
         return record
 
-    images = [[r.image_id, r.uri, r.offset, r.size, r.label_uri] for r in shard.images]
+    images = [[r.image_id, r.uri, r.offset, r.size] for r in shard.images]
     return run_stage(
         store,
         shard.name,
         ["raw_images"],
         [reference.image_id for reference in shard.images],
-        {"shard_sha256": sha256_of(images), "label_format": shard.label_format},
+        {"shard_sha256": sha256_of(images)},
         prepare,
         images_per_part=LIGHT_IMAGES_PER_PART,
         recompute=recompute,

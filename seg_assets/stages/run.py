@@ -104,6 +104,9 @@ def run_stage(
 ) -> StageReport:
     """Write one shard of one or several assets, going on where an earlier run was interrupted.
 
+    A finished shard is left as it is, but for the parts in which images failed: those are tried
+    again.
+
     Args:
         store: where to write.
         shard: name of the shard.
@@ -137,6 +140,7 @@ def run_stage(
                     image_ids,
                     {**provenance, **version},
                     images_per_part=images_per_part,
+                    retry_failed=True,
                     recompute=recompute,
                 )
             )

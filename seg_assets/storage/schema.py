@@ -46,9 +46,6 @@ _OFFSET = column(
     "offset", pa.int64(), "first byte inside the tar file that `uri` names", optional=True
 )
 _SIZE = column("size", pa.int64(), "length in bytes inside that tar file", optional=True)
-_LABEL_URI = column(
-    "label_uri", pa.string(), "file with the ground truth of the image", optional=True
-)
 _HEIGHT = column("height", pa.int32(), "height of the image in pixels")
 _WIDTH = column("width", pa.int32(), "width of the image in pixels")
 
@@ -58,13 +55,14 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
             column("uri", pa.string(), "file, object or tar file that holds the image"),
             _OFFSET,
             _SIZE,
-            _LABEL_URI,
+            column(
+                "label_uri", pa.string(), "file with the ground truth of the image", optional=True
+            ),
         ),
         "raw_images": _schema(
             column("uri", pa.string(), "file, object or tar file that holds the image"),
             _OFFSET,
             _SIZE,
-            _LABEL_URI,
             column("width", pa.int32(), "width in pixels, after EXIF rotation"),
             column("height", pa.int32(), "height in pixels, after EXIF rotation"),
             column("format", pa.string(), "file format, as JPEG or PNG"),
@@ -137,7 +135,11 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
             column("label_map", PNG, "indexed PNG of base28 ids, 255 = no label"),
         ),
         "merged_maps": _schema(
-            column("label_map", PNG, "indexed PNG of merged19 ids, 255 = no label"),
+            column(
+                "label_map",
+                PNG,
+                "indexed PNG of merged ids (as merged19), 255 = no label",
+            ),
         ),
         "evaluation_metrics": _schema(
             column("table", pa.string(), "class table of the comparison, with C classes"),

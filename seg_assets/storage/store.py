@@ -59,6 +59,7 @@ class Store:
         provenance: Mapping[str, Any],
         *,
         images_per_part: int = 32,
+        retry_failed: bool = False,
         recompute: bool = False,
     ) -> ShardWriter:
         """Begin or go on writing a shard; the result is a context manager.
@@ -70,6 +71,8 @@ class Store:
             provenance: plain JSON that decides the result: model, checkpoint, parameters,
                 code version. The same provenance and images reuse what is there.
             images_per_part: images in one Parquet file; what a kill can cost.
+            retry_failed: of a finished shard, write the parts again in which images failed: what
+                was wrong may have been mended, or have passed.
             recompute: write all parts again even if the shard is finished or begun.
 
         Raises:
@@ -83,6 +86,7 @@ class Store:
             image_ids,
             provenance,
             images_per_part=images_per_part,
+            retry_failed=retry_failed,
             recompute=recompute,
         )
 

@@ -66,6 +66,7 @@ class ShardWriter:
         provenance: Mapping[str, Any],
         *,
         images_per_part: int,
+        retry_failed: bool,
         recompute: bool,
     ) -> None:
         self._schema = schema_of(asset)
@@ -76,6 +77,7 @@ class ShardWriter:
             raise InputError(f"shard {shard} of {asset} names images twice: {twice[:5]}")
         self._files, self._asset, self._shard = files, asset, shard
         self._provenance, self._recompute = provenance, recompute
+        self._retry_failed = retry_failed
         self._fingerprint = fingerprint(asset, self._schema, provenance, image_ids, images_per_part)
         self._folder = f"{asset}/{shard}"
         self._pending_root = pending_folder(asset, shard)
@@ -118,6 +120,7 @@ class ShardWriter:
         self._next = self._left = 0
         self._finished: dict[str, PartRecord] = {}
         self._in_place: set[str] = set()
+        self._retrying = False
         self.manifest = self._complete_manifest()
         if self.manifest is None:
             self._finished = self._earlier_parts()
@@ -155,6 +158,11 @@ class ShardWriter:
                 where = self._files.location(path)
                 logger.warning("%s is missing or damaged: it is written again", where)
                 return None
+        if manifest.failures and self._retry_failed:
+            count = len(manifest.failures)
+            logger.info("%s: %d images failed before, trying them again", self._folder, count)
+            self._retrying = True
+            return None
         return manifest
 
     def _current_manifest(self) -> Manifest | None:
@@ -177,6 +185,8 @@ class ShardWriter:
                 record = None
                 if part is not None and name not in found:
                     record = inspect_part(self._files, path, self._fingerprint, part.image_ids)
+                if self._retrying and record is not None and record.failures:
+                    record = None
                 if record is not None:
                     found[name] = record
                     if folder == self._folder:

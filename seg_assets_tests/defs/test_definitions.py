@@ -13,8 +13,8 @@ GRAPH = {
     # asset: (group, what it depends on, pool)
     "raw_images": ("images", set(), None),
     "sam_masks": ("masks", {"raw_images"}, "gpu"),
-    "seem_logits": ("labels", {"raw_images"}, "gpu"),
-    "seem_labels": ("labels", {"raw_images"}, "gpu"),
+    "seem_logits": ("labels", {"raw_images", "sam_masks"}, "gpu"),
+    "seem_labels": ("labels", {"raw_images", "sam_masks"}, "gpu"),
     "region_labels": ("labels", {"raw_images", "sam_masks"}, "gpu"),
     "semantic_maps": ("maps", {"sam_masks", "seem_labels", "region_labels"}, None),
     "merged_maps": ("maps", {"semantic_maps"}, None),

@@ -224,6 +224,24 @@ def test_a_finished_shard_that_lost_a_part_does_only_that_again(store: Store) ->
     assert contents(store) == expected()
 
 
+def test_retrying_writes_the_parts_with_failures_again_and_no_others(store: Store) -> None:
+    write(store)
+    mended = expected() | {BAD: [{"image_id": BAD, **row} for row in rows_of(BAD)]}
+    kept = {part.name: part for part in store.open_shard(ASSET, SHARD).manifest.parts}
+    with store.write_shard(
+        ASSET, SHARD, IMAGES, {"factor": 1}, images_per_part=3, retry_failed=True
+    ) as writer:
+        assert BAD in writer.pending
+        assert len(writer.pending) == 3
+        for image_id in writer.pending:
+            writer.add(image_id, rows_of(image_id))
+    reader = store.open_shard(ASSET, SHARD)
+    assert not reader.failed
+    assert contents(store) == {image_id: mended[image_id] for image_id in IMAGES}
+    same = [part.name for part in reader.manifest.parts if part == kept[part.name]]
+    assert len(same) == len(kept) - 1
+
+
 def test_a_shard_with_a_damaged_manifest_gets_a_new_one(local_store: Store) -> None:
     write(local_store)
     before = digests(Path(local_store.root))

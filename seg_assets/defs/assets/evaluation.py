@@ -15,7 +15,13 @@ from seg_assets.defs.metadata import (
 )
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import StoreResource
-from seg_assets.stages.evaluation import REPORT_PATH, score_merged_maps, sum_shards, write_report
+from seg_assets.stages.evaluation import (
+    REPORT_PATH,
+    score_merged_maps,
+    scored_shards,
+    sum_shards,
+    write_report,
+)
 from seg_assets.stages.run import CODE_VERSIONS
 
 
@@ -61,10 +67,10 @@ def evaluation_metrics(
     code_version=CODE_VERSIONS["evaluation_report"],
 )
 def evaluation_report(store: StoreResource) -> dg.MaterializeResult:
-    """The metrics of every finished shard added up, divided once at the end."""
+    """The metrics of every registered and finished shard added up, divided once at the end."""
     with plain_failures():
         opened = store.open()
-        names = opened.shards("evaluation_metrics")
+        names = scored_shards(opened)
         evaluation = write_report(opened, names)
         return dg.MaterializeResult(
             metadata={

@@ -46,7 +46,7 @@ class SeemConfig(LabelParams, StageConfig):
     specs=[
         dg.AssetSpec(
             asset,
-            deps=["raw_images", "sam_masks"] if asset == "region_labels" else ["raw_images"],
+            deps=["raw_images", "sam_masks"],
             description=DESCRIPTIONS[asset],
             group_name="labels",
             kinds={"pytorch", "parquet"},
