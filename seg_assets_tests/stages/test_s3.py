@@ -11,9 +11,9 @@ from seg_assets.data.shards import Shard, load_shard, register_shards
 from seg_assets.data.sources import find_shards
 from seg_assets.storage.schema import SCHEMAS
 from seg_assets.storage.store import Store
+from seg_assets_tests.s3_server import rclone, s3_server
 from seg_assets_tests.stages.conftest import write_pictures
 from seg_assets_tests.stages.test_chain import ASSETS, run_chain
-from seg_assets_tests.storage.s3_server import rclone, s3_server
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 
