@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint dev format clean
+.PHONY: help install demo demo-ui test lint dev format clean
 
 help:  ## say what each target does
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(INSTALLED)  ## create the environment in .venv
 
@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
-	-$(BIN)/python -m compileall -q -j 0 $(VENV)/lib seg_assets > /dev/null
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib seg_assets > /dev/null || true
 	@touch $@
 
 demo: $(INSTALLED)  ## run the whole chain on generated scenes and say where to look
@@ -40,6 +40,11 @@ format: $(INSTALLED)  ## rewrite the code in the project's style
 dev: $(INSTALLED)  ## open the Dagster UI on http://127.0.0.1:3000
 	mkdir -p .dagster && cp -n dagster.yaml .dagster/dagster.yaml || true
 	DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/dagster dev --host 127.0.0.1 --port 3000
+
+demo-ui: $(INSTALLED)  ## open the UI on what the demo has made
+	DAGSTER_HOME=$(CURDIR)/demo/dagster SEG_DATA_DIR=$(CURDIR)/demo/store \
+	SEG_SAM_MODEL=sam_demo SEG_SEEM_MODEL=seem_demo \
+	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
 clean:  ## remove the environment and the demo's output
 	rm -rf $(VENV) demo .dagster

@@ -6,8 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from seg_assets_tests.s3_server import rclone, s3_server
+
+# A busy machine is no failure.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.load_profile("patient")
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("SEG_SHARED_DIR", REPOSITORY.parent / "shared"))

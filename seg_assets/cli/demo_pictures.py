@@ -14,7 +14,7 @@ from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.storage.png import decode_label_map
 from seg_assets.storage.store import Store
-from seg_assets.viz.contact_sheet import legend_of, side_by_side
+from seg_assets.viz.contact_sheet import legend, side_by_side
 from seg_assets.viz.encode import png_bytes
 from seg_assets.viz.overlay import draw_regions, overlay
 
@@ -47,7 +47,8 @@ def draw_pictures(store: Store, shards: Sequence[str], folder: Path) -> list[Pat
             regions = paint_regions(records, *pixels.shape[:2]).ids
             labels = decode_label_map(maps.rows(image_id)[0]["label_map"]["bytes"])
             truth = merge.apply(read_label_map(truths[image_id], LABEL_FORMAT), where=image_id)
-            names = legend_of(merge.target, np.concatenate([labels, truth]), size=15)
+            present = np.union1d(labels, truth)
+            names = legend(merge.target, present[present != merge.target.ignore_id], size=15)
             sheet = side_by_side(
                 [
                     pixels,

@@ -1,6 +1,7 @@
 """`seg-assets shards`: image collections become shards, and shards become Dagster's partitions."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def shards() -> None:
 @click.option(
     "--label-format",
     metavar="F",
-    help="How DIR's labels are written, as png:cityscapes19 (class ids of that table) or camvid.",
+    help="How DIR's labels are written: png:TABLE (ids of a class table), ade20k or camvid.",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
 @click.option("--replace", is_flag=True, help="Let shards take the place of others of their name.")
@@ -87,6 +88,14 @@ def add(
         f"{images} images in {_count(names)}, {len(written)} of them new or changed, "
         f"registered in {store.root}: {_span(names)}"
     )
+    numbered = {name[:-5] for name in names if re.fullmatch(r".+_\d{4}", name)}
+    others = [name for name in list_shards(store) if name not in names and name[:-5] in numbered]
+    if replace and others:
+        click.echo(
+            f"{_count(others)} of the same prefix, {_span(others)}, are still there from before: "
+            "`seg-assets shards remove` them unless they hold other images.",
+            err=True,
+        )
     if add_partitions is None:
         click.echo(
             "DAGSTER_HOME is not set, so Dagster does not know them yet: set it to Dagster's "

@@ -7,6 +7,8 @@ from seg_assets.data.files import StorageOptions, read_bytes
 from seg_assets.data.images import open_image
 from seg_assets.errors import ImageError, InputError
 
+_ADE20K = "ade20k"
+_ADE20K_TABLE = "ade150"
 _CAMVID = "camvid"
 _CAMVID_TABLE = "camvid11"
 # CamVid's 11-class release numbers "unlabelled" after its classes.
@@ -18,18 +20,21 @@ def label_table(label_format: str) -> str:
     """Name of the class table whose ids a label format holds.
 
     Args:
-        label_format: "camvid", or "png:<class table>" for ids in a grey or indexed PNG.
+        label_format: "camvid"; "ade20k", whose files count from 1 and write 0 for no label; or
+            "png:<class table>" for ids in a grey or indexed PNG.
 
     Raises:
         InputError: the format is unknown; an unknown table is for `load_class_table` to refuse.
     """
     if label_format == _CAMVID:
         return _CAMVID_TABLE
+    if label_format == _ADE20K:
+        return _ADE20K_TABLE
     table = label_format.removeprefix(_PNG_PREFIX)
     if not label_format.startswith(_PNG_PREFIX) or not table:
         raise InputError(
-            f"the label format {label_format!r} is unknown: use 'camvid' or 'png:<class table>', "
-            "such as png:cityscapes19"
+            f"the label format {label_format!r} is unknown: use 'camvid', 'ade20k' or "
+            "'png:<class table>', such as png:cityscapes19"
         )
     return table
 
@@ -57,6 +62,8 @@ def read_label_map(
     ids = _decode_ids(read_bytes(uri, storage_options=storage_options), uri)
     if label_format == _CAMVID:
         ids = np.where(ids == _CAMVID_UNLABELLED, np.uint8(IGNORE_ID), ids)
+    elif label_format == _ADE20K:
+        ids = ids - np.uint8(1)  # 0, no label, becomes 255 by the wrap of uint8
     return ids
 
 

@@ -170,7 +170,7 @@ def register_shards(store: Store, shards: Iterable[Shard], *, replace: bool = Fa
     if conflicts and not replace:
         raise InputError(
             f"registered with other images already: {_some(conflicts)}; choose another prefix, "
-            "remove them first or ask for them to be replaced"
+            "remove them first or replace them (`seg-assets shards add --replace`)"
         )
     for shard in changed:
         store.write_bytes(_path(shard.name), _to_parquet(shard))

@@ -21,6 +21,7 @@ def indexed(values: np.ndarray) -> Image.Image:
     ("label_format", "table"),
     [
         ("camvid", "camvid11"),
+        ("ade20k", "ade150"),
         ("png:cityscapes19", "cityscapes19"),
         ("png:my/own.toml", "my/own.toml"),
     ],
@@ -31,7 +32,7 @@ def test_a_label_format_names_its_class_table(label_format: str, table: str) -> 
 
 @pytest.mark.parametrize("label_format", ["", "png:", "png", "cityscapes19", "CamVid"])
 def test_an_unknown_label_format_is_refused(label_format: str) -> None:
-    with pytest.raises(InputError, match=r"is unknown: use 'camvid' or 'png:<class table>'"):
+    with pytest.raises(InputError, match=r"is unknown: use 'camvid', 'ade20k' or 'png:<class table>'"):
         label_table(label_format)
     with pytest.raises(InputError, match="label format"):
         read_label_map("/anywhere", label_format)
@@ -94,3 +95,9 @@ def test_real_labels_hold_the_classes_of_their_tables(shared_dir: Path) -> None:
     cityscapes = sorted((shared_dir / "data/cityscapes/trainIds").glob("*.png"))[0]
     ids = read_label_map(str(cityscapes), "png:cityscapes19")
     assert set(np.unique(ids)) <= {*range(19), 255}
+
+
+def test_ade20k_counts_from_one_and_writes_zero_for_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(Image.fromarray(np.array([[0, 1, 150]], np.uint8))))
+    np.testing.assert_array_equal(read_label_map(str(path), "ade20k"), [[255, 0, 149]])

@@ -1,6 +1,7 @@
 """sam_masks: precise and nameless."""
 
 import dagster as dg
+from pydantic import Field
 
 from seg_assets.defs import previews
 from seg_assets.defs.config import StageConfig
@@ -20,7 +21,16 @@ from seg_assets.stages.sam_masks import generate_sam_masks
 
 
 class SamMasksConfig(MaskParams, StageConfig):
-    """The mask generator's parameters, as the library knows them, and options of the stage."""
+    """The mask generator's parameters, as the library knows them, and options of the stage.
+
+    The defaults are those of the preset "upstream", as on the command line and in `Pipeline`.
+    """
+
+    min_mask_region_area: int = Field(
+        default=MaskParams.preset("upstream").min_mask_region_area,
+        ge=0,
+        description=MaskParams.model_fields["min_mask_region_area"].description,
+    )
 
     def params(self) -> MaskParams:
         """The library's parameters alone."""
