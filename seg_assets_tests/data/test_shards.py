@@ -159,8 +159,8 @@ def test_a_changed_shard_is_refused_before_anything_is_written(store: Store) -> 
     with pytest.raises(InputError) as caught:
         register_shards(store, [shard("new", "a"), shard("x", "a", "b")])
     assert str(caught.value) == (
-        "registered with other images already: x; choose another prefix, remove them first or ask "
-        "for them to be replaced"
+        "registered with other images already: x; choose another prefix, remove them first or "
+        "replace them (`seg-assets shards add --replace`)"
     )
     assert list_shards(store) == ["x"]
     assert load_shard(store, "x") == shard("x", "a")
