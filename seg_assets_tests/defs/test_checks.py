@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from seg_assets.classes.table import load_class_table
@@ -75,7 +76,8 @@ def test_maps_without_any_label_are_complete(copied: Path, run_job: RunJob) -> N
 def test_a_damaged_part_fails_the_check_with_a_sentence(copied: Path, run_job: RunJob) -> None:
     part = next((copied / "store" / "merged_maps" / SHARD).glob("*.parquet"))
     data = bytearray(part.read_bytes())
-    data[len(data) // 3] ^= 0xFF
+    pixels = pq.read_metadata(part).row_group(0).column(1)  # label_map.bytes of the first image
+    data[pixels.data_page_offset + pixels.total_compressed_size - 9] ^= 0xFF
     part.write_bytes(bytes(data))
     result = run_job(check("maps_are_complete", "merged_maps"), copied)
     assert not result.success

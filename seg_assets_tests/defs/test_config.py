@@ -13,7 +13,11 @@ from seg_assets.labels.params import LabelParams
 from seg_assets.masks.params import MaskParams
 from seg_assets_tests.defs.conftest import RunJob
 
-STAGES = [("sam_masks", SamMasksConfig, MaskParams), ("seem", SeemConfig, LabelParams)]
+STAGES = [
+    # op, its config, the library's parameters as everywhere else when nothing is said
+    ("sam_masks", SamMasksConfig, MaskParams.preset("upstream")),
+    ("seem", SeemConfig, LabelParams()),
+]
 
 
 def fields_in_dagster(definitions: dg.Definitions, op: str) -> dict[str, Any]:
@@ -24,16 +28,16 @@ def fields_in_dagster(definitions: dg.Definitions, op: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("op", "config", "params"), STAGES)
 def test_dagster_shows_every_parameter_with_default_and_description(
-    definitions: dg.Definitions, op: str, config: type, params: type[BaseModel]
+    definitions: dg.Definitions, op: str, config: type, params: BaseModel
 ) -> None:
     shown = fields_in_dagster(definitions, op)
-    assert set(shown) == {*params.model_fields, "recompute"}
+    assert set(shown) == {*type(params).model_fields, "recompute"}
     assert shown["recompute"].description
-    for name, field in params.model_fields.items():
+    for name, field in type(params).model_fields.items():
         assert shown[name].description.startswith(field.description), name
         assert not shown[name].is_required, name
-        if field.default is not None:
-            assert shown[name].default_value == field.default, name
+        if (default := getattr(params, name)) is not None:
+            assert shown[name].default_value == default, name
 
 
 @pytest.mark.parametrize(
@@ -56,12 +60,12 @@ def test_dagster_shows_the_bounds_and_the_library_keeps_its_words(
 
 @pytest.mark.parametrize(("op", "config", "params"), STAGES)
 def test_the_config_keeps_the_bounds_and_gives_the_library_its_parameters(
-    op: str, config: type, params: type[BaseModel]
+    op: str, config: type, params: BaseModel
 ) -> None:
-    for name, field in params.model_fields.items():
+    for name, field in type(params).model_fields.items():
         assert config.model_fields[name].metadata == field.metadata, name
-    assert config().params() == params()
-    assert config(recompute=True).params() == params()
+    assert config().params() == params
+    assert config(recompute=True).params() == params
 
 
 @pytest.mark.parametrize("op", ["raw_images", "semantic_maps", "merged_maps", "evaluation_metrics"])
