@@ -15,6 +15,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ REGIONS = pa.schema(
 
 The box is SA-1B's: `width` and `height` are distances between the outermost pixels.
 """
+
+_SOURCE = b"source"  # key of the Parquet metadata that says which file the results are of
 
 # Unexpected errors on the first images, and on nothing but them, are a fault of the set-up.
 _SYSTEMATIC_FAILURES = 3
@@ -107,7 +110,7 @@ class LabelOutput:
         return output
 
     def missing(self, images: Sequence[ImageRef]) -> list[ImageRef]:
-        """Those of `images` that have no results yet.
+        """Those of `images` that have no results yet, or those of another file of that name.
 
         Raises:
             InputError: Two images would have the same results.
@@ -119,7 +122,7 @@ class LabelOutput:
                 raise InputError(
                     f"{other.where} and {image.where} have the same name: label them one by one"
                 )
-        return [image for image in images if not self._regions_path(image.image_id).is_file()]
+        return [image for image in images if not self._is_done(image)]
 
     def label(self, image: ImageRef, pipeline: Pipeline) -> None:
         """Label one image and write what was found; a failure is noted, not raised.
@@ -142,7 +145,7 @@ class LabelOutput:
             self.failed[image.image_id] = f"{type(error).__name__}: {error}"
         else:
             self._succeeded += 1
-            self._write_image(image.image_id, result)
+            self._write_image(image, result)
 
     def finish(self, images: Iterable[ImageRef]) -> None:
         """Write the tables over all images that have results, and the errors of this run."""
@@ -167,7 +170,8 @@ class LabelOutput:
         rows = [("image_id", "message"), *sorted(self.failed.items())]
         self._write("errors.csv", _csv(rows))
 
-    def _write_image(self, image_id: str, result: LabelledImage) -> None:
+    def _write_image(self, image: ImageRef, result: LabelledImage) -> None:
+        image_id = image.image_id
         maps = {result.semantic_classes.name: (result.semantic_map, result.semantic_classes)}
         maps[result.merged_classes.name] = (result.merged_map, result.merged_classes)
         maps[f"seem_{result.semantic_classes.name}"] = (result.seem_map, result.semantic_classes)
@@ -180,9 +184,18 @@ class LabelOutput:
         if not (self.root / "classes.csv").is_file():
             self._write("classes.csv", _class_list(result.semantic_classes, result.merged_classes))
         table = pa.Table.from_pylist(_region_rows(image_id, result), schema=REGIONS)
+        table = table.replace_schema_metadata({_SOURCE: _source_of(image)})
         data = io.BytesIO()
         pq.write_table(table, data)
         self._write(f"regions/{image_id}.parquet", data.getvalue())
+
+    def _is_done(self, image: ImageRef) -> bool:
+        """Whether there are results, and of this very file."""
+        try:
+            metadata = pq.read_schema(self._regions_path(image.image_id)).metadata or {}
+        except (OSError, pa.ArrowException):
+            return False
+        return metadata.get(_SOURCE) == _source_of(image)
 
     def _regions_path(self, image_id: str) -> Path:
         return self.root / "regions" / f"{image_id}.parquet"
@@ -205,6 +218,15 @@ class LabelOutput:
             raise StoreError(
                 f"{path} cannot be written ({error.strerror}): choose another --out or make room"
             ) from error
+
+
+def _source_of(image: ImageRef) -> bytes:
+    """What tells a file from another one that takes its name later; size and time where known."""
+    source = [image.where, image.offset, image.size]
+    with suppress(OSError):  # not a local file
+        found = Path(image.uri).stat()
+        source += [found.st_size, found.st_mtime_ns]
+    return json.dumps(source).encode()
 
 
 def _region_rows(image_id: str, result: LabelledImage) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ def parse_devices(text: str, processes_per_device: int = 1) -> list[Slot]:
         InputError: a name is neither "cpu", "cpu:N", "cuda" nor "cuda:N".
     """
     names = [part.strip() for part in text.split(",") if part.strip()] or _all_devices()
-    slots = []
+    slots: list[Slot] = []
     for name in names:
         match = re.fullmatch(r"(cpu|cuda)(?::(\d+))?", name)
         if match is None:
@@ -59,10 +59,11 @@ def parse_devices(text: str, processes_per_device: int = 1) -> list[Slot]:
             )
         kind, number = match.groups()
         if kind == "cpu":
-            slots += [Slot("cpu", i) for i in range(int(number or 1))]
+            device, count = "cpu", int(number or 1)
         else:
-            device = f"cuda:{int(number or 0)}"
-            slots += [Slot(device, i) for i in range(processes_per_device)]
+            device, count = f"cuda:{int(number or 0)}", processes_per_device
+        taken = sum(slot.device == device for slot in slots)  # named twice: twice the slots
+        slots += [Slot(device, taken + i) for i in range(count)]
     if not slots:
         raise InputError(f"{DEVICES_VARIABLE}={text!r} gives no slot; ask for one device at least")
     return slots
@@ -117,6 +118,6 @@ def lease(slots: Sequence[Slot], lock_dir: Path | None = None) -> Iterator[Slot]
         if now - reported > REPORT_SECONDS:
             reported = now
             logger.info(
-                "all %d slots are taken, waiting for %.0f s", len(slots), now - waiting_since
+                "no slot is free (of %d), waiting for %.0f s", len(slots), now - waiting_since
             )
         time.sleep(RETRY_SECONDS)

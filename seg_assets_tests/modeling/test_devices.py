@@ -33,6 +33,7 @@ def _quick(monkeypatch):
         ("cpu:3", 2, [("cpu", 0), ("cpu", 1), ("cpu", 2)]),
         ("cuda", 1, [("cuda:0", 0)]),
         (" cuda:1 , cuda:0,", 2, [("cuda:1", 0), ("cuda:1", 1), ("cuda:0", 0), ("cuda:0", 1)]),
+        ("cuda:0,cuda:0", 1, [("cuda:0", 0), ("cuda:0", 1)]),
         ("cpu,cuda:2", 1, [("cpu", 0), ("cuda:2", 0)]),
     ],
 )
@@ -74,7 +75,7 @@ def test_who_finds_no_free_slot_waits_for_one(tmp_path, monkeypatch, caplog):
         assert leased == []
     waiting.join(timeout=10)
     assert leased == slots
-    assert "all 1 slots are taken" in caplog.text
+    assert "no slot is free (of 1)" in caplog.text
 
 
 def test_an_error_in_the_block_frees_the_slot(tmp_path):
