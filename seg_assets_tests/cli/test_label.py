@@ -204,7 +204,8 @@ def test_another_picture_of_the_same_name_is_labelled_anew(photos, tmp_path, fak
     run(photos, "--out", "out", *MODELS)
     Image.new("RGB", (31, 17)).save(next(photos.glob("a.*")))
     assert "3 images: 1 labelled, 2 were done" in run(photos, "--out", "out", *MODELS).output
-    assert Image.open(tmp_path / "out" / "maps/base28/a.png").size == (31, 17)
+    with Image.open(tmp_path / "out" / "maps/base28/a.png") as label_map:
+        assert label_map.size == (31, 17)
 
 
 def test_when_all_is_done_no_model_is_loaded(photos, fake):
