@@ -178,6 +178,5 @@ def _tell(out: Path, store, pictures: int, environment: Mapping[str, str], secon
     click.echo(f"numbers    {store.location(REPORT_PATH)}")
     kept = ("DAGSTER_HOME", "SEG_DATA_DIR", "SEG_SAM_MODEL", "SEG_SEEM_MODEL")
     shown = " ".join(f"{name}={environment[name]}" for name in kept)
-    click.echo(
-        f"graph      {shown} \\\n             {sys.executable} -m dagster dev -m seg_assets.definitions"
-    )
+    click.echo(f"graph      {shown} \\")
+    click.echo(f"           {sys.executable} -m dagster dev -m seg_assets.definitions")

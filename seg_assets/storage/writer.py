@@ -3,7 +3,7 @@
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -149,18 +149,15 @@ class ShardWriter:
         if manifest is None or manifest.fingerprint != self._fingerprint:
             return None
         for part in manifest.parts:
-            path = f"{self._folder}/{part.name}"
-            try:
+            path, size = f"{self._folder}/{part.name}", -1
+            with suppress(FileNotFoundError):
                 size = self._files.size(path)
-            except FileNotFoundError:
-                size = -1
             if size != part.bytes:
                 where = self._files.location(path)
                 logger.warning("%s is missing or damaged: it is written again", where)
                 return None
         if manifest.failures and self._retry_failed:
-            count = len(manifest.failures)
-            logger.info("%s: %d images failed before, trying them again", self._folder, count)
+            logger.info("%s: trying %d images again", self._folder, len(manifest.failures))
             self._retrying = True
             return None
         return manifest
