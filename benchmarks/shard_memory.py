@@ -26,7 +26,7 @@ def run_shard(folder: Path, images: int, size: int) -> None:
     from seg_assets.labels.seem_labeler import load_seem_labeler
     from seg_assets.masks.params import MaskParams
     from seg_assets.modeling.sam import load_sam
-    from seg_assets.stages.evaluation import score_merged_maps
+    from seg_assets.stages.evaluation import score_maps
     from seg_assets.stages.maps import merge_maps, paint_semantic_maps
     from seg_assets.stages.raw_images import record_raw_images
     from seg_assets.stages.run import peak_memory_mib
@@ -53,7 +53,7 @@ def run_shard(folder: Path, images: int, size: int) -> None:
     label_with_seem(store, shard.name, seem="seem_demo", params=LabelParams())
     paint_semantic_maps(store, shard.name)
     merge_maps(store, shard.name)
-    score_merged_maps(store, shard)
+    score_maps(store, shard)
     print(json.dumps({"images": images, "before": before, "peak": peak_memory_mib()}))
 
 

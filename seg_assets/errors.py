@@ -5,6 +5,7 @@ SegAssetsError
 │   └── UnknownClassError   an id or a name that is not in a class table
 ├── ImageError          one image or label file cannot be read; the shard goes on without it
 ├── CheckpointError     weights are missing, damaged, or do not fit the model
+├── TrainingError       a training cannot start or go on: wrong parameters, no data, NaN
 └── StoreError          a shard is missing, unfinished or damaged, or the store cannot be written
 """
 
@@ -27,6 +28,10 @@ class ImageError(SegAssetsError):
 
 class CheckpointError(SegAssetsError):
     """Weights that are missing, damaged, or do not fit the model."""
+
+
+class TrainingError(SegAssetsError):
+    """A training that cannot start or cannot go on."""
 
 
 class StoreError(SegAssetsError):

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from seg_assets.classes.mapping import ClassMap, load_class_map
+from seg_assets.classes.mapping import ClassMap
 from seg_assets.classes.table import ClassTable
 from seg_assets.data.images import read_image
 from seg_assets.labels.fusion import RegionLabel, paint_labels
-from seg_assets.labels.params import LabelParams
+from seg_assets.labels.params import MERGED_CLASSES, LabelParams
 from seg_assets.labels.seem_labeler import SeemLabeler, load_seem_labeler
+from seg_assets.labels.tables import merged_map
 from seg_assets.masks.generator import MaskGenerator, load_mask_generator
 from seg_assets.masks.params import MaskParams
 from seg_assets.masks.records import MaskRecord
@@ -39,6 +40,7 @@ class LabelledImage:
         seem_map: (H, W) uint8, SEEM's own label per pixel.
         semantic_map: (H, W) uint8, the regions' labels, SEEM's where there is no region.
         merged_map: (H, W) uint8, `semantic_map` in the coarser classes.
+        source_classes: SEEM's own table, of the regions' `source_id`.
         semantic_classes: the table of `seem_map` and `semantic_map`.
         merged_classes: the table of `merged_map`.
     """
@@ -50,6 +52,7 @@ class LabelledImage:
     seem_map: np.ndarray
     semantic_map: np.ndarray
     merged_map: np.ndarray
+    source_classes: ClassTable
     semantic_classes: ClassTable
     merged_classes: ClassTable
 
@@ -67,11 +70,16 @@ class Pipeline:
     """Labels one image after the other with the same models."""
 
     def __init__(
-        self, mask_generator: MaskGenerator, labeler: SeemLabeler, merged_classes: str = "merged19"
+        self,
+        mask_generator: MaskGenerator,
+        labeler: SeemLabeler,
+        merged_classes: str = MERGED_CLASSES,
     ) -> None:
         self.mask_generator = mask_generator
         self.labeler = labeler
-        self.merge: ClassMap = load_class_map("base28", merged_classes)
+        self.merge: ClassMap = merged_map(
+            labeler.class_map.target, merged_classes, labeler.map_folders
+        )
 
     @classmethod
     def load(
@@ -82,12 +90,12 @@ class Pipeline:
         device: str = "cpu",
         mask_params: MaskParams | None = None,
         label_params: LabelParams | None = None,
-        merged_classes: str = "merged19",
+        merged_classes: str = MERGED_CLASSES,
     ) -> "Pipeline":
         """Load both models by their names in models/manifest.toml.
 
         Raises:
-            InputError: a model is not in the manifest.
+            InputError: a model is not in the manifest, or no map leads to the wanted classes.
             CheckpointError: its weights are missing, damaged or do not fit.
         """
         return cls(
@@ -123,6 +131,7 @@ class Pipeline:
             seem_map=seem_map,
             semantic_map=semantic_map,
             merged_map=merged_map,
+            source_classes=self.labeler.class_map.source,
             semantic_classes=self.merge.source,
             merged_classes=self.merge.target,
         )

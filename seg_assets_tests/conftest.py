@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,17 @@ settings.load_profile("patient")
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("SEG_SHARED_DIR", REPOSITORY.parent / "shared"))
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Give the package's logger back as it was: the commands set it up for a terminal."""
+    logger = logging.getLogger("seg_assets")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    logger.setLevel(before[0])
+    logger.propagate = before[1]
+    logger.handlers[:] = before[2]
 
 
 @pytest.fixture(scope="session")

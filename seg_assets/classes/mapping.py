@@ -137,20 +137,25 @@ class _MapFile(BaseModel):
 
 
 def load_class_map(
-    source: str | Path, target: str | Path, *, pavement_to_sidewalk: bool = False
+    source: str | Path | ClassTable,
+    target: str | Path | ClassTable,
+    *,
+    pavement_to_sidewalk: bool = False,
+    folders: Iterable[Path] = (),
 ) -> ClassMap:
     """Load the map between two tables: the one written for them, or two joined in base28.
 
     Maps are files called ``<source>_to_<target>.toml``. They come with the project, or lie in the
-    folder of your own table when ``source`` or ``target`` is a .toml path.
+    folder of your own table when ``source`` or ``target`` is a .toml path, or in ``folders``.
 
     Args:
-        source: Name (or .toml path) of the table of the maps that go in.
-        target: Name (or .toml path) of the table of the maps that come out. The same table twice
-            gives the identity.
+        source: The table of the maps that go in: its name, its .toml path, or itself.
+        target: The table of the maps that come out, likewise. The same table twice gives the
+            identity.
         pavement_to_sidewalk: Send COCO's pavement to base28's sidewalk, which no COCO class
             reaches otherwise, instead of to road. Changes nothing for maps from other tables,
             whose sidewalks are sidewalks already.
+        folders: Where maps of your own may lie besides.
 
     Returns:
         The map.
@@ -159,28 +164,60 @@ def load_class_map(
         InputError: No such table, or no map between the two.
         UnknownClassError: A map file names a class that is not in its table.
     """
+    found = find_class_map(
+        source, target, pavement_to_sidewalk=pavement_to_sidewalk, folders=folders
+    )
+    if found is None:
+        names = load_class_table(source).name, load_class_table(target).name
+        if names[0] == names[1]:
+            raise InputError(
+                f"there are two class tables called {names[0]!r} which are not alike, as after one "
+                f"was edited; make the older results again, or give one another name"
+            )
+        raise InputError(
+            f"there is no class map from {names[0]!r} to {names[1]!r}; write "
+            f"{names[0]}_to_{names[1]}.toml beside a table of your own, as docs/classes.md shows"
+        )
+    return found
+
+
+def find_class_map(
+    source: str | Path | ClassTable,
+    target: str | Path | ClassTable,
+    *,
+    pavement_to_sidewalk: bool = False,
+    folders: Iterable[Path] = (),
+) -> ClassMap | None:
+    """Do as ``load_class_map``, but give None where there is no map between the two tables.
+
+    Raises:
+        InputError: No such table, or a map file that is faulty or written for other tables.
+    """
     tables = load_class_table(source), load_class_table(target)
     if tables[0] == tables[1]:
         return ClassMap.identity(tables[0])
-    own_folders = [Path(name).parent for name in (source, target) if str(name).endswith(".toml")]
-    folders = (MAPS_FOLDER, *own_folders)
+    places = (MAPS_FOLDER, *own_folder(source), *own_folder(target), *folders)
     option = PAVEMENT_TO_SIDEWALK if pavement_to_sidewalk else None
-    direct = _find_map(tables[0].name, tables[1].name, folders, option)
-    to_bridge = direct or _find_map(tables[0].name, BRIDGE, folders, option)
-    from_bridge = direct or _find_map(BRIDGE, tables[1].name, folders, option)
-    if to_bridge is None or from_bridge is None:
-        raise InputError(
-            f"there is no class map from {tables[0].name!r} to {tables[1].name!r}; write "
-            f"{tables[0].name}_to_{tables[1].name}.toml beside a table of your own, as "
-            f"docs/classes.md shows"
-        )
-    found = direct or to_bridge.then(from_bridge)
+    found = _find_map(tables[0].name, tables[1].name, places, option)
+    if found is None:
+        to_bridge = _find_map(tables[0].name, BRIDGE, places, option)
+        from_bridge = _find_map(BRIDGE, tables[1].name, places, option)
+        if to_bridge is None or from_bridge is None:
+            return None
+        found = to_bridge.then(from_bridge)
     if (found.source, found.target) != tables:
         raise InputError(
-            f"the class map from {source} to {target} was written for other tables of the same "
-            f"names; give your table a name of its own"
+            f"the class map from {tables[0].name!r} to {tables[1].name!r} was written for other "
+            f"tables of the same names; give your table a name of its own"
         )
     return found
+
+
+def own_folder(table: str | Path | ClassTable) -> tuple[Path, ...]:
+    """Return the folder of a table that is given by its .toml path; () for all others."""
+    if isinstance(table, ClassTable) or not str(table).endswith(".toml"):
+        return ()
+    return (Path(table).parent,)
 
 
 def bundled_class_maps() -> tuple[tuple[str, str], ...]:

@@ -70,6 +70,11 @@ class ClassTable:
         """The class names, by id."""
         return tuple(item.name for item in self.classes)
 
+    @property
+    def things(self) -> frozenset[int]:
+        """The ids of the classes that are known to be countable."""
+        return frozenset(item.id for item in self.classes if item.is_thing)
+
     @cached_property
     def _ids(self) -> dict[str, int]:
         return {item.name: item.id for item in self.classes}
@@ -169,12 +174,12 @@ def class_table_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in TABLES_FOLDER.glob("*.toml")))
 
 
-def load_class_table(name_or_path: str | Path) -> ClassTable:
+def load_class_table(table: str | Path | ClassTable) -> ClassTable:
     """Load a class table by its name, or one of your own from a .toml file.
 
     Args:
-        name_or_path: "coco133", "ade150", "cityscapes19", "camvid11", "base28", "merged19",
-            or the path of a .toml file.
+        table: "coco133", "ade150", "cityscapes19", "camvid11", "base28", "merged19", or the path
+            of a .toml file. A table that is loaded already is given back.
 
     Returns:
         The table; every call with the same name returns the same one.
@@ -182,9 +187,11 @@ def load_class_table(name_or_path: str | Path) -> ClassTable:
     Raises:
         InputError: No such table, or a faulty file.
     """
-    if str(name_or_path).endswith(".toml"):
-        return _read_class_table(Path(name_or_path))
-    return _load_bundled_table(str(name_or_path))
+    if isinstance(table, ClassTable):
+        return table
+    if str(table).endswith(".toml"):
+        return _read_class_table(Path(table))
+    return _load_bundled_table(str(table))
 
 
 @cache

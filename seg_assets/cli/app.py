@@ -16,10 +16,13 @@ from tqdm import tqdm
 from seg_assets.errors import InputError, SegAssetsError
 
 COMMANDS = {
+    "data": "Prepare data sets for training.",
     "demo": "Label generated scenes with small models, and show the result.",
     "label": "Label a folder, an image or a tar file without Dagster.",
     "models": "List, download and verify the weights.",
+    "prompt": "Cut out of an image what points and boxes tell.",
     "shards": "Cut image collections into shards, Dagster's partitions.",
+    "train": "Fine-tune a SAM or a SEEM on your data.",
 }
 """Commands by name; each is a click command of that name in `seg_assets.cli.<name>`."""
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from seg_assets.classes.mapping import load_class_map
 from seg_assets.data.images import read_row
-from seg_assets.data.label_maps import read_label_map
+from seg_assets.data.label_maps import label_table, read_label_map
 from seg_assets.data.scenes import LABEL_FORMAT
 from seg_assets.data.shards import load_shard
+from seg_assets.labels.tables import stored_classes
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.storage.png import decode_label_map
@@ -34,12 +35,12 @@ def draw_pictures(store: Store, shards: Sequence[str], folder: Path) -> list[Pat
         The files, in order.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    merge = load_class_map("coco133", "merged19")
     files = []
     for shard in shards:
         images = store.open_shard("raw_images", shard)
         masks = store.open_shard("sam_masks", shard)
         maps = store.open_shard("merged_maps", shard)
+        merge = load_class_map(label_table(LABEL_FORMAT), stored_classes(maps))
         truths = {i.image_id: i.label_uri for i in load_shard(store, shard).images if i.label_uri}
         for image_id in maps.image_ids:
             pixels = read_row(images.rows(image_id)[0])

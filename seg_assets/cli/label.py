@@ -7,11 +7,9 @@ from tqdm import tqdm
 
 from seg_assets.cli.options import parse_params
 from seg_assets.errors import ImageError, InputError
-from seg_assets.labels.params import LabelParams
+from seg_assets.labels.params import MERGED_CLASSES, LabelParams
 from seg_assets.masks.params import MASK_PRESETS, MaskParams
 from seg_assets.modeling.devices import DEVICES_VARIABLE, parse_devices
-
-CLASSES = ("merged19", "base28")
 
 
 @click.command()
@@ -46,10 +44,11 @@ CLASSES = ("merged19", "base28")
 )
 @click.option(
     "--classes",
-    type=click.Choice(CLASSES),
-    default=CLASSES[0],
+    default=MERGED_CLASSES,
     show_default=True,
-    help="Classes of the overlays; base28 leaves out the merged maps.",
+    metavar="TABLE",
+    help="Classes of merged maps and overlays: a table's name or .toml file. Those of the semantic "
+    "maps, base28, leave out the merged maps.",
 )
 @click.option(
     "--masks",
@@ -98,20 +97,30 @@ def label(
     label_params = parse_params(LabelParams, label_settings, {}, "--label-param")
 
     # The rest of the chain brings torch, which takes seconds to import: not for --help.
+    from seg_assets.classes.record import table_record  # noqa: PLC0415
     from seg_assets.cli.label_output import LabelOutput  # noqa: PLC0415
     from seg_assets.data.sources import find_shards  # noqa: PLC0415
+    from seg_assets.labels.tables import map_folders, merged_map, semantic_map  # noqa: PLC0415
     from seg_assets.modeling.identity import checkpoint_identity  # noqa: PLC0415
     from seg_assets.modeling.manifest import entry  # noqa: PLC0415
     from seg_assets.pipeline import Pipeline  # noqa: PLC0415
 
     _refuse_inside(out, source)
     images = [image for shard in find_shards(source, limit=limit) for image in shard.images]
+    chosen = entry(seem, kind="seem")
+    semantic = semantic_map(chosen.classes, label_params)
+    merged = merged_map(semantic.target, classes, map_folders(seem))
+    tables = {
+        "source": semantic.source,
+        "semantic": semantic.target,
+        "merged": merged.target,
+    }
     settings = {
         "sam": {"model": sam, "checkpoint": checkpoint_identity(entry(sam, kind="sam"))},
         "masks": mask_params.model_dump(mode="json"),
-        "seem": {"model": seem, "checkpoint": checkpoint_identity(entry(seem, kind="seem"))},
+        "seem": {"model": seem, "checkpoint": checkpoint_identity(chosen)},
         "labels": label_params.model_dump(mode="json"),
-        "classes": classes,
+        "classes": {kind: table_record(table) for kind, table in tables.items()},
     }
     output = LabelOutput.open(out, settings, overwrite=overwrite)
     todo = output.missing(images)

@@ -25,7 +25,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from PIL import Image
 
-from seg_assets.classes.table import ClassTable, load_class_table
+from seg_assets.classes.table import ClassTable
 from seg_assets.data.images import read_image
 from seg_assets.data.shards import ImageRef
 from seg_assets.errors import InputError, SegAssetsError, StoreError
@@ -41,8 +41,8 @@ REGIONS = pa.schema(
         ("mask_id", pa.int32()),
         ("class_id", pa.int32()),
         ("class_name", pa.string()),
-        ("coco133_id", pa.int32()),
-        ("coco133_name", pa.string()),
+        ("source_id", pa.int32()),
+        ("source_name", pa.string()),
         ("area", pa.int64()),
         ("x", pa.int32()),
         ("y", pa.int32()),
@@ -54,7 +54,8 @@ REGIONS = pa.schema(
         ("fallback", pa.bool_()),
     ]
 )
-"""A region's row: its class in the semantic map, SEEM's answer, its mask's box, how sure it is.
+"""A region's row: its class in the semantic map, SEEM's answer in its own classes (the source),
+its mask's box, how sure it is.
 
 The box is SA-1B's: `width` and `height` are distances between the outermost pixels.
 """
@@ -230,7 +231,6 @@ def _source_of(image: ImageRef) -> bytes:
 
 
 def _region_rows(image_id: str, result: LabelledImage) -> list[dict[str, Any]]:
-    coco = load_class_table("coco133")
     rows = []
     for region in result.regions:
         x, y, width, height = result.masks[region.mask_id].bbox
@@ -241,8 +241,8 @@ def _region_rows(image_id: str, result: LabelledImage) -> list[dict[str, Any]]:
                 "mask_id": region.mask_id,
                 "class_id": region.class_id,
                 "class_name": _name(result.semantic_classes, region.class_id),
-                "coco133_id": region.coco133_id,
-                "coco133_name": _name(coco, region.coco133_id),
+                "source_id": region.source_id,
+                "source_name": _name(result.source_classes, region.source_id),
                 "area": region.area,
                 "x": x,
                 "y": y,
@@ -258,7 +258,7 @@ def _region_rows(image_id: str, result: LabelledImage) -> list[dict[str, Any]]:
 
 
 def _name(table: ClassTable, class_id: int) -> str:
-    """The class's name; empty for "others" (133) and "no label" (255), which are no classes."""
+    """The class's name; empty for "others" and "no label", which are no classes."""
     return table.names[class_id] if class_id < len(table) else ""
 
 

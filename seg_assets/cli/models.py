@@ -1,7 +1,9 @@
-"""`seg-assets models`: which weights there are, and how they get here."""
+"""`seg-assets models`: which weights there are, how they get here, and names for your own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
 
 import click
 from tqdm import tqdm
@@ -16,7 +18,7 @@ from seg_assets.modeling.partial_file import PARTIAL_SUFFIX
 
 @click.group()
 def models() -> None:
-    """List, download and verify the weights."""
+    """List, download and verify the weights, and name your own."""
 
 
 @models.command("list")
@@ -68,6 +70,24 @@ def verify(names: tuple[str, ...]) -> None:
             damaged.append(found.name)
     if damaged:
         raise CheckpointError(f"{len(damaged)} of {len(wanted)} did not pass: {', '.join(damaged)}")
+
+
+@models.command()
+@click.argument("name", metavar="NAME")
+@click.argument("run_dir", type=click.Path(path_type=Path), metavar="RUN_DIR")
+@click.option(
+    "--checkpoint",
+    type=click.Choice(["best", "last"]),
+    help="Which weights of the run.  [default: the best, where it measured any]",
+)
+def add(name: str, run_dir: Path, checkpoint: Literal["best", "last"] | None) -> None:
+    """Give the result of the training in RUN_DIR a NAME, in the manifest of SEG_MODELS_DIR.
+
+    Weights and class table are copied there. A model of yours that has the name is replaced.
+    """
+    from seg_assets.cli.train_run import add_and_report  # noqa: PLC0415
+
+    add_and_report(name, run_dir, checkpoint)
 
 
 @contextmanager

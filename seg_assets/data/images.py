@@ -91,14 +91,29 @@ def read_row(row: Mapping[str, Any], storage_options: StorageOptions = None) -> 
         ImageError: the file is missing, damaged, or no longer what the row's SHA-256 says.
         StoreError: the storage does not answer.
     """
-    reference = ImageRef(row["image_id"], row["uri"], row["offset"], row["size"])
+    return decode_image(read_row_bytes(row, storage_options), reference_of(row).where).pixels
+
+
+def reference_of(row: Mapping[str, Any]) -> ImageRef:
+    """Return where the image of a row of `raw_images` lies."""
+    return ImageRef(row["image_id"], row["uri"], row["offset"], row["size"])
+
+
+def read_row_bytes(row: Mapping[str, Any], storage_options: StorageOptions = None) -> bytes:
+    """Read the file of the image that a row of `raw_images` refers to.
+
+    Raises:
+        ImageError: the file is missing, or no longer what the row's SHA-256 says.
+        StoreError: the storage does not answer.
+    """
+    reference = reference_of(row)
     data = read_bytes(reference.uri, reference.offset, reference.size, storage_options)
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
         raise ImageError(
             f"{reference.where} has changed since raw_images was written: "
             "materialise raw_images again with recompute"
         )
-    return decode_image(data, reference.where).pixels
+    return data
 
 
 def decode_image(data: bytes, where: str) -> DecodedImage:

@@ -7,8 +7,8 @@ from seg_assets.defs.failures import plain_failures
 from seg_assets.defs.metadata import region_metadata
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import StoreResource
+from seg_assets.labels.tables import stored_classes
 from seg_assets.masks.records import MaskRecord
-from seg_assets.stages.maps import map_classes
 from seg_assets.storage.png import decode_label_map
 
 WARN = dg.AssetCheckSeverity.WARN
@@ -103,7 +103,7 @@ def maps_are_complete(
     """Each readable image has a map of its own size, with ids of the class table only."""
     opened, name = store.open(), context.partition_key
     images, maps = opened.open_shard("raw_images", name), opened.open_shard("merged_maps", name)
-    table = map_classes(opened, "merged_maps", name)
+    table = stored_classes(maps)
     allowed = np.zeros(256, dtype=bool)
     allowed[[*range(len(table)), table.ignore_id]] = True
     missing = sorted(set(images.image_ids) - set(maps.image_ids))

@@ -12,22 +12,18 @@ from seg_assets.errors import InputError
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
-class StageConfig(dg.Config):
-    """Options that every stage has; base of the configs with a stage's own parameters.
+class BoundedConfig(dg.Config):
+    """Base of all configs: a wrong value is a sentence.
 
     Dagster's schema knows no bounds, so they are told at the end of each field's description.
     """
-
-    recompute: bool = Field(
-        default=False, description="Do finished images of the shard anew instead of keeping them."
-    )
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         """Tell the bounds in the descriptions of this class; the library's own stay as they are."""
         super().__pydantic_init_subclass__(**options)
         for field in cls.model_fields.values():
-            if bounds := _bounds(field):
+            if bounds := told_bounds(field):
                 field.description = f"{field.description} Allowed: {bounds}."
 
     def __init__(self, **values: Any) -> None:
@@ -43,7 +39,7 @@ class StageConfig(dg.Config):
                 raise InputError(_sentence(error)) from error
 
 
-def _bounds(field: FieldInfo) -> str:
+def told_bounds(field: FieldInfo) -> str:
     """The bounds of a field in words: "at least 1, at most 1024"; "" without any."""
     told = (
         f"{words} {getattr(bound, name)}"
@@ -61,3 +57,11 @@ def _sentence(error: ValidationError) -> str:
         message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
         wrong.append(f"{name} {message}, not {found['input']!r}" if name else message)
     return f"the run config cannot be used: {'; '.join(wrong)}"
+
+
+class StageConfig(BoundedConfig):
+    """Options that every stage has; base of the configs with a stage's own parameters."""
+
+    recompute: bool = Field(
+        default=False, description="Do finished images of the shard anew instead of keeping them."
+    )

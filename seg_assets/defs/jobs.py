@@ -6,7 +6,9 @@ from seg_assets.defs.partitions import shards
 
 label_shards = dg.define_asset_job(
     "label_shards",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("evaluation_report"),
+    selection=dg.AssetSelection.all()
+    - dg.AssetSelection.assets("evaluation_report")
+    - dg.AssetSelection.groups("training_data", "training"),
     description="Everything for one shard: masks, names, maps and metrics.",
     partitions_def=shards,
 )
@@ -30,7 +32,7 @@ name_shards = dg.define_asset_job(
 score_shards = dg.define_asset_job(
     "score_shards",
     selection=dg.AssetSelection.assets("evaluation_metrics"),
-    description="Merged maps against ground truth.",
+    description="Label maps against ground truth.",
     partitions_def=shards,
 )
 
@@ -38,4 +40,31 @@ report = dg.define_asset_job(
     "report",
     selection=dg.AssetSelection.assets("evaluation_report"),
     description="Adds up the metrics of all shards.",
+)
+
+training_shards = dg.define_asset_job(
+    "training_shards",
+    selection=dg.AssetSelection.assets(
+        "raw_images", "training_panoptic", "training_semantic", "training_grounding"
+    ),
+    description="Ground truth of a shard as training data; needs training_categories.",
+    partitions_def=shards,
+)
+
+training_folders = dg.define_asset_job(
+    "training_folders",
+    selection=dg.AssetSelection.assets("training_dataset"),
+    description="The folders that training reads, out of the training data of all shards.",
+)
+
+finetune_sam = dg.define_asset_job(
+    "finetune_sam",
+    selection=dg.AssetSelection.assets("finetuned_sam"),
+    description="Trains a SAM by boxes or points; what and how is in the run config.",
+)
+
+finetune_seem = dg.define_asset_job(
+    "finetune_seem",
+    selection=dg.AssetSelection.assets("finetuned_seem"),
+    description="Trains a SEEM, by default on what training_folders has written.",
 )

@@ -6,11 +6,12 @@ from typing import Any
 
 import dagster as dg
 
-from seg_assets.classes.table import load_class_table
-from seg_assets.stages.evaluation import Evaluation
+from seg_assets.labels.tables import stored_classes
+from seg_assets.stages.evaluation import METHODS, SAM_SEEM, SEEM, Evaluation
 from seg_assets.stages.run import StageReport
 from seg_assets.storage.store import Store
 
+TOTALS = ("miou", "fwiou", "macc", "aacc")
 Metadata = dict[str, Any]  # what Dagster takes as metadata, which has no public type
 
 
@@ -94,7 +95,7 @@ def region_metadata(store: Store, shard: str) -> Metadata:
     if len(regions):
         for name in ("score", "margin", "vote_share"):
             metadata[f"mean_{name}"] = round(float(regions[name].mean()), 4)
-        table = load_class_table("base28")
+        table = stored_classes(reader)
         lines = ["| class | regions |", "| --- | --- |"]
         for class_id, count in regions["class_id"].value_counts().items():
             lines.append(f"| {table.name_of(int(str(class_id)))} | {count} |")
@@ -103,25 +104,30 @@ def region_metadata(store: Store, shard: str) -> Metadata:
 
 
 def evaluation_metadata(result: Evaluation) -> Metadata:
-    """Total scores as numbers, per class as a table."""
+    """Total scores of SAM + SEEM as numbers; of all methods, and per class, as tables.
+
+    The totals of other methods are numbers too, so that Dagster plots them: `seem_miou` and so on.
+    """
     metadata: Metadata = {
         "images_with_truth": result.images,
         "images_without_truth": result.without_truth,
         "images_failed": result.failed,
     }
     scores = result.scores()
-    if scores is None:
+    if not scores:
         return metadata
-    metadata |= {
-        "miou": round(scores.miou, 4),
-        "fwiou": round(scores.fwiou, 4),
-        "macc": round(scores.macc, 4),
-        "aacc": round(scores.aacc, 4),
-    }
-    lines = ["| class | IoU | accuracy | precision |", "| --- | --- | --- | --- |"]
-    for row in scores.rows():
-        if row["iou"] is not None:
-            numbers = [row["iou"], row["accuracy"], row["precision"]]
+    lines = ["| method | mIoU | fwIoU | mAcc | aAcc |", "| --- | --- | --- | --- | --- |"]
+    for method, found in scores.items():
+        totals = {name: round(getattr(found, name), 4) for name in TOTALS}
+        prefix = "" if method == SAM_SEEM else f"{method}_"
+        metadata |= {f"{prefix}{name}": number for name, number in totals.items()}
+        cells = [f"{number:.3f}" for number in totals.values()]
+        lines.append(f"| {METHODS[method]} | {' | '.join(cells)} |")
+    metadata["methods"] = dg.MetadataValue.md("\n".join(lines))
+    lines = ["| class | IoU | accuracy | precision | IoU of SEEM alone |", "| --- |" + " --- |" * 4]
+    for row, alone in zip(scores[SAM_SEEM].rows(), scores[SEEM].rows(), strict=True):
+        if row["iou"] is not None or alone["iou"] is not None:
+            numbers = [row["iou"], row["accuracy"], row["precision"], alone["iou"]]
             cells = ["-" if number is None else f"{number:.3f}" for number in numbers]
             lines.append(f"| {row['name']} | {' | '.join(cells)} |")
     metadata["per_class"] = dg.MetadataValue.md("\n".join(lines))

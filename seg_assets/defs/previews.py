@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from seg_assets.data.images import read_row
+from seg_assets.labels.tables import stored_classes
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
-from seg_assets.stages.evaluation import Evaluation
-from seg_assets.stages.maps import map_classes
+from seg_assets.stages.evaluation import SAM_SEEM, Evaluation
 from seg_assets.storage.png import decode_label_map
 from seg_assets.storage.store import Store
 
@@ -25,9 +25,9 @@ def raw_images(store: Store, shard: str) -> dg.MetadataValue:
 
     images = store.open_shard("raw_images", shard)
     chosen = images.image_ids[: 2 * PICTURES]
-    pixels = [_small(read_row(images.rows(image_id)[0])) for image_id in chosen]
+    pixels = [small(read_row(images.rows(image_id)[0])) for image_id in chosen]
     rows = [pixels[:PICTURES], pixels[PICTURES:]]
-    return _picture(contact_sheet(rows, [f"{chosen[0]} ..."] if chosen else []))
+    return picture(contact_sheet(rows, [f"{chosen[0]} ..."] if chosen else []))
 
 
 def sam_masks(store: Store, shard: str) -> dg.MetadataValue:
@@ -42,9 +42,9 @@ def sam_masks(store: Store, shard: str) -> dg.MetadataValue:
         pixels = read_row(images.rows(image_id)[0])
         records = [MaskRecord.from_row(row) for row in masks.rows(image_id)]
         regions = paint_regions(records, *pixels.shape[:2])
-        rows.append([_small(pixels), _small(draw_regions(pixels, regions.ids))])
+        rows.append([small(pixels), small(draw_regions(pixels, regions.ids))])
         captions.append(f"{image_id}: {len(records)} masks")
-    return _picture(contact_sheet(rows, captions, titles=["image", "regions"]))
+    return picture(contact_sheet(rows, captions, titles=["image", "regions"]))
 
 
 def label_maps(store: Store, shard: str, asset: str) -> dict[str, dg.MetadataValue]:
@@ -54,14 +54,14 @@ def label_maps(store: Store, shard: str, asset: str) -> dict[str, dg.MetadataVal
 
     images = store.open_shard("raw_images", shard)
     reader = store.open_shard(asset, shard)
-    table = map_classes(store, asset, shard)
+    table = stored_classes(reader)
     rows, captions = [], []
     pixels_of = np.zeros(256, dtype=np.int64)
     for image_id in reader.image_ids[:PICTURES]:
         pixels = read_row(images.rows(image_id)[0])
         label_map = decode_label_map(reader.rows(image_id)[0]["label_map"]["bytes"])
         pixels_of += np.bincount(label_map.ravel(), minlength=256)
-        rows.append([_small(pixels), _small(overlay(pixels, label_map, table, alpha=0.75))])
+        rows.append([small(pixels), small(overlay(pixels, label_map, table, alpha=0.75))])
         captions.append(image_id)
     if not rows:
         return {}
@@ -70,19 +70,20 @@ def label_maps(store: Store, shard: str, asset: str) -> dict[str, dg.MetadataVal
     shares = pixels_of[known] / pixels_of.sum()
     titles = ["image", asset.replace("_", " ")]
     return {
-        "preview": _picture(contact_sheet(rows, captions, titles=titles)),
-        "legend": _picture(legend(table, known, shares=shares)),
+        "preview": picture(contact_sheet(rows, captions, titles=titles)),
+        "legend": picture(legend(table, known, shares=shares)),
     }
 
 
 def evaluation(result: Evaluation) -> dict[str, dg.MetadataValue]:
-    """IoU per class and the confusion matrix as pictures; nothing without ground truth."""
-    scores = result.scores()
-    if scores is None or result.confusion is None:
+    """IoU per class and confusion matrix of SAM + SEEM; nothing without ground truth."""
+    scores = result.scores().get(SAM_SEEM)
+    if scores is None:
         return {}
     from seg_assets.viz.charts import bar_chart, confusion_chart  # noqa: PLC0415  # matplotlib
 
-    table = result.confusion.table
+    confusion = result.confusions[SAM_SEEM]
+    table = confusion.table
     rated = [
         (row["id"], row["name"], row["iou"]) for row in scores.rows() if row["iou"] is not None
     ]
@@ -94,24 +95,26 @@ def evaluation(result: Evaluation) -> dict[str, dg.MetadataValue]:
         limit=1.0,
     )
     return {
-        "iou_chart": _inline(bars, "png"),
-        "confusion_chart": _inline(confusion_chart(result.confusion.counts, table), "png"),
+        "iou_chart": inline(bars, "png"),
+        "confusion_chart": inline(confusion_chart(confusion.counts, table), "png"),
     }
 
 
-def _small(pixels: np.ndarray) -> np.ndarray:
+def small(pixels: np.ndarray) -> np.ndarray:
     """Shrink at once: photos of a hundred megapixels must not pile up."""
     height, width = pixels.shape[:2]
     size = (max(round(width * HEIGHT / height), 1), HEIGHT)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-def _picture(pixels: np.ndarray) -> dg.MetadataValue:
+def picture(pixels: np.ndarray) -> dg.MetadataValue:
+    """(H, W, 3) uint8 RGB as an inline JPEG of at most `MAX_BYTES`."""
     from seg_assets.viz.encode import jpeg_bytes  # noqa: PLC0415
 
-    return _inline(jpeg_bytes(pixels, max_bytes=MAX_BYTES), "jpeg")
+    return inline(jpeg_bytes(pixels, max_bytes=MAX_BYTES), "jpeg")
 
 
-def _inline(data: bytes, kind: str) -> dg.MetadataValue:
+def inline(data: bytes, kind: str) -> dg.MetadataValue:
+    """A picture file as markdown that carries it; `kind` is "jpeg" or "png"."""
     encoded = base64.b64encode(data).decode()
     return dg.MetadataValue.md(f"![preview](data:image/{kind};base64,{encoded})")

@@ -3,11 +3,16 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
 from seg_assets.storage.store import Store
+
+if TYPE_CHECKING:
+    from seg_assets.modeling.devices import Slot
+    from seg_assets.training.placement import Placement
 
 
 class StoreResource(dg.ConfigurableResource):
@@ -56,10 +61,30 @@ class DevicesResource(dg.ConfigurableResource):
         """Wait for a free slot and give its device, such as "cuda:0"."""
         from seg_assets.modeling import devices  # noqa: PLC0415  # may look for CUDA with torch
 
-        text = self.devices or os.environ.get(devices.DEVICES_VARIABLE, "")
-        slots = devices.parse_devices(text, self.processes_per_device)
-        with devices.lease(slots) as slot:
+        with devices.lease(self._slots()) as slot:
             yield slot.device
+
+    @contextmanager
+    def lease_for_training(
+        self, processes: int, *, cpu_only: bool = False
+    ) -> "Iterator[Placement]":
+        """Wait for a free slot for each process of a training, on CUDA devices of their own.
+
+        Raises:
+            InputError: there are never so many.
+        """
+        from seg_assets.modeling import devices  # noqa: PLC0415
+        from seg_assets.training.placement import Placement, choose_slots  # noqa: PLC0415
+
+        slots = choose_slots(self._slots(), processes, cpu_only=cpu_only)
+        with devices.lease_several(slots, processes) as held:
+            yield Placement(tuple(slot.device for slot in held))
+
+    def _slots(self) -> "list[Slot]":
+        from seg_assets.modeling import devices  # noqa: PLC0415
+
+        text = self.devices or os.environ.get(devices.DEVICES_VARIABLE, "")
+        return devices.parse_devices(text, self.processes_per_device)
 
 
 @dg.definitions

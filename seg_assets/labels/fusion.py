@@ -15,16 +15,15 @@ from seg_assets.classes.mapping import ClassMap
 from seg_assets.errors import InputError
 from seg_assets.masks.region_map import RegionMap
 
-OTHERS = 133  # SEEM's last text, "background": none of the 133 COCO classes
 NO_LABEL = 255
 ROWS_AT_ONCE = 512  # whose votes are counted together, so that a large photo needs little memory
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A class that SEEM holds possible for a region; 133 = others."""
+    """A class of SEEM's own table that it holds possible for a region; behind the last = others."""
 
-    coco133_id: int
+    source_id: int
     score: float
 
 
@@ -41,10 +40,6 @@ class RegionAnswer:
     margin: float
 
 
-# A prompt that cannot be asked (it is empty) is answered as "others".
-NO_ANSWER = RegionAnswer((Proposal(OTHERS, 0.0),), 0.0)
-
-
 @dataclass(frozen=True)
 class RegionLabel:
     """The label of one region and why it got it: one row of the `region_labels` table.
@@ -53,9 +48,9 @@ class RegionLabel:
         region_id: id in the region map, from 1.
         mask_id: the mask that the region is what remains of.
         area: pixels of the region.
-        coco133_id: SEEM's answer to the prompt; 133 = others.
+        source_id: SEEM's answer to the prompt, in its own table of C classes; C = others.
         class_id: the label, in the target table; 255 if the table has no class for it.
-        score: probability of `coco133_id`, 0 to 1.
+        score: probability of `source_id`, 0 to 1.
         margin: `score` minus the probability of the runner-up.
         vote_share: share of the region's pixels to which SEEM's own map gives `class_id`.
         fallback: the label comes from the vote of SEEM's own map, not from the prompt.
@@ -65,7 +60,7 @@ class RegionLabel:
     region_id: int
     mask_id: int
     area: int
-    coco133_id: int
+    source_id: int
     class_id: int
     score: float
     margin: float
@@ -91,8 +86,8 @@ def answers_of(class_logits: np.ndarray, top_k: int) -> list[RegionAnswer]:
     """Turn the class logits of the matched queries into answers.
 
     Args:
-        class_logits: (n, 134) float, one row per prompt.
-        top_k: proposals to keep.
+        class_logits: (n, classes + 1) float, one row per prompt, "others" last.
+        top_k: proposals to keep, at most all.
     """
     logits = class_logits.astype(np.float64)
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -119,23 +114,25 @@ def fuse_answers(
         region_map: regions of an image of H x W pixels.
         answers: SEEM's answer per region id; a region without one counts as answered "others".
         seem_map: (H, W) uint8, SEEM's own label per pixel in the target table.
-        class_map: coco133 to the target table.
-        region_scores: for a region id, the sum of SEEM's scores over its pixels, (133,). Only asked
-            for when a vote is tied.
+        class_map: from SEEM's own table to the target table.
+        region_scores: for a region id, the sum of SEEM's scores over its pixels, (classes,). Only
+            asked for when a vote is tied.
 
     Raises:
         InputError: the maps differ in size.
     """
     votes = count_votes(region_map.ids, seem_map)
+    # A prompt that cannot be asked (it is empty) is answered as "others".
+    no_answer = RegionAnswer((Proposal(len(class_map.source), 0.0),), 0.0)
     labels = []
     for region_id in np.flatnonzero(votes.sum(axis=1)).tolist():
         if region_id == 0:
             continue
         counts = votes[region_id]
         area = int(counts.sum())
-        answer = answers.get(region_id, NO_ANSWER)
+        answer = answers.get(region_id, no_answer)
         best = answer.proposals[0]
-        class_id = NO_LABEL if best.coco133_id == OTHERS else int(class_map.lut[best.coco133_id])
+        class_id = int(class_map.lut[best.source_id])  # of "others" too: no label
         fallback = class_id == NO_LABEL
         if fallback:
             class_id = win_vote(counts, lambda i=region_id: group_sums(region_scores(i), class_map))
@@ -144,7 +141,7 @@ def fuse_answers(
                 region_id=region_id,
                 mask_id=int(region_map.mask_ids[region_id - 1]),
                 area=area,
-                coco133_id=best.coco133_id,
+                source_id=best.source_id,
                 class_id=class_id,
                 score=best.score,
                 margin=answer.margin,

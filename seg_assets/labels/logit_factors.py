@@ -2,8 +2,8 @@
 
 The score of class c at pixel x is  S[c, x] = sum over queries q of softmax(class logits of q)[c] *
 sigmoid(mask logit of q at x), with the "no object" column dropped after the softmax. The dense
-array has 133 x H x W numbers; its factors have queries x 134 and queries x H/4 x W/4, and rebuild
-it exactly.
+array has classes x H x W numbers; its factors have queries x (classes + 1) and
+queries x H/4 x W/4, and rebuild it exactly.
 """
 
 from collections.abc import Iterator, Mapping

@@ -4,6 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+# The tables that results come in where class maps lead there; `tables.py` has the rule.
+SEMANTIC_CLASSES = "base28"
+MERGED_CLASSES = "merged19"
+
 
 class LabelParams(BaseModel):
     """How SEEM reads an image and names its regions.
@@ -41,7 +45,13 @@ class LabelParams(BaseModel):
         "depend on it.",
     )
     top_k: int = Field(
-        default=3, ge=1, le=134, description="Class proposals kept per region, most probable first."
+        default=3, ge=1, le=256, description="Class proposals kept per region, most probable first."
+    )
+    semantic_classes: str = Field(
+        default=SEMANTIC_CLASSES,
+        description="Class table of the semantic maps: a name, the path of a .toml file, or "
+        "'source' for the model's own. Where the model's own classes have no map to base28, their "
+        "maps stay in the model's own.",
     )
     pavement_to_sidewalk: bool = Field(
         default=False,

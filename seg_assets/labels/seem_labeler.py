@@ -3,18 +3,21 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from seg_assets.classes.mapping import load_class_map
+from seg_assets.classes.mapping import own_folder
+from seg_assets.classes.table import ClassTable
 from seg_assets.errors import InputError
 from seg_assets.labels.fusion import RegionAnswer, RegionLabel, answers_of, fuse_answers
 from seg_assets.labels.logit_factors import LogitFactors
 from seg_assets.labels.params import LabelParams
 from seg_assets.labels.prompts import RegionPrompt, region_boxes, region_prompts, scale_prompt
+from seg_assets.labels.tables import semantic_map
 from seg_assets.masks.region_map import RegionMap
 from seg_assets.modeling.seem.class_table import load_text_table
 from seg_assets.modeling.seem.features import ImageFeatures
@@ -35,13 +38,13 @@ class SeemImage:
     Attributes:
         features: on the model's device; serve all prompts.
         factors: the class scores as stored.
-        coco_map: (H, W) uint8, the COCO class (0..132) of the highest score.
-        label_map: (H, W) uint8, `coco_map` in base28.
+        source_map: (H, W) uint8, the class of the highest score in the model's own table.
+        label_map: (H, W) uint8, `source_map` in the classes of the semantic maps.
     """
 
     features: ImageFeatures
     factors: LogitFactors
-    coco_map: np.ndarray
+    source_map: np.ndarray
     label_map: np.ndarray
 
 
@@ -53,20 +56,32 @@ class SeemLabeler:
         model: Seem,
         text_table: Tensor,
         params: LabelParams | None = None,
+        *,
+        classes: str | Path | ClassTable = "coco133",
     ) -> None:
         """Take a loaded model into use.
 
         Args:
             model: a SEEM model in evaluation mode, on its device.
-            text_table: (134, C) unit vectors of the 133 COCO-panoptic names and "background".
+            text_table: (classes + 1, C) unit vectors of the class names and "background".
             params: how images are read and regions named.
+            classes: the table that the rows of `text_table` name.
+
+        Raises:
+            InputError: table and texts differ in length, or the classes of the semantic maps
+                cannot be reached.
         """
         self.params = params or LabelParams()
         self.model = model
         self.text_table = text_table.to(model.device)
-        self.class_map = load_class_map(
-            "coco133", "base28", pavement_to_sidewalk=self.params.pavement_to_sidewalk
-        )
+        self.class_map = semantic_map(classes, self.params)
+        self.map_folders = own_folder(classes)
+        if len(text_table) != len(self.class_map.source) + 1:
+            raise InputError(
+                f"the class table {self.class_map.source.name!r} has {len(self.class_map.source)} "
+                f"classes but {len(text_table)} texts were given: pass one for each and one for "
+                '"background"'
+            )
         self._choose = (
             random_subset(self.params.seed) if self.params.points == "random" else even_subset
         )
@@ -102,8 +117,8 @@ class SeemLabeler:
             output_size=(height, width),
             tolerance=self.params.score_tolerance,
         )
-        coco_map = factors.argmax()
-        return SeemImage(features, factors, coco_map, self.class_map.apply(coco_map))
+        source_map = factors.argmax()
+        return SeemImage(features, factors, source_map, self.class_map.apply(source_map))
 
     def label_regions(self, seem_image: SeemImage, region_map: RegionMap) -> list[RegionLabel]:
         """Name all regions of an image, by ascending region id; no regions give no labels.
@@ -194,11 +209,12 @@ def load_seem_labeler(
         device: where the model runs.
 
     Raises:
-        InputError: the manifest has no such model, or the device is not there.
+        InputError: the manifest has no such model, its class table or that of the semantic maps
+            cannot be used, or the device is not there.
         CheckpointError: the weights are missing, damaged or do not fit.
     """
     loaded = load_seem(name, device)
-    return SeemLabeler(loaded.model, load_text_table(loaded), params)
+    return SeemLabeler(loaded.model, load_text_table(loaded), params, classes=loaded.entry.classes)
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -16,17 +16,20 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 # isort: split
 from segment_anything.modeling import Sam
 
-from seg_assets.errors import InputError
 from seg_assets.masks.crops import Crop, plan_crops, point_grids
-from seg_assets.masks.embedding import ImageEmbedding, decode_points, embed_image, upscale_logits
+from seg_assets.masks.embedding import (
+    ImageEmbedding,
+    check_rgb,
+    decode_prompts,
+    embed_image,
+    masks_at_once,
+    upscale_logits,
+)
 from seg_assets.masks.filters import distinct_boxes, drop_small_islands, fill_small_holes
 from seg_assets.masks.params import MaskParams
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.rle import Rle
 from seg_assets.modeling.sam import load_sam
-
-# Logits that may exist at full resolution at the same time (one mask's at least): 16 MB of float32.
-_PIXELS_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,7 @@ class MaskGenerator:
         Raises:
             InputError: The array is no RGB image.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-            raise InputError(
-                f"an image to segment must be (H, W, 3) uint8 RGB with pixels in it, "
-                f"got {image.dtype} of {image.shape}"
-            )
+        check_rgb(image)
         params = self.params
         height, width = image.shape[:2]
         crops = plan_crops(height, width, params.crop_n_layers, params.crop_overlap_ratio)
@@ -102,7 +101,12 @@ class MaskGenerator:
         self, embedding: ImageEmbedding, points: np.ndarray, crop: Crop, image_size: tuple[int, int]
     ) -> Iterator[_Candidate]:
         """Decode one batch of points and pass its masks through the quality filters."""
-        logits, ious = decode_points(self.sam, embedding, points)
+        coordinates = torch.from_numpy(embedding.to_input(points)).to(self.sam.device)[:, None]
+        labels = torch.ones(coordinates.shape[:2], dtype=torch.int, device=self.sam.device)
+        # Three nested candidates of each point, (N, 3, h, w) and (N, 3).
+        logits, ious = decode_prompts(
+            self.sam, embedding, points=coordinates, labels=labels, multimask=True
+        )
         logits, ious = logits.flatten(0, 1), ious.flatten()  # (N * 3, h, w), (N * 3,)
         sources = torch.arange(len(points), device=ious.device).repeat_interleave(3)
 
@@ -111,9 +115,7 @@ class MaskGenerator:
             good &= ious > self.params.pred_iou_thresh
         logits, ious, sources = logits[good], ious[good], sources[good]
 
-        rows, columns = embedding.image_size
-        pixels = max(rows * columns, self.sam.image_encoder.img_size**2)  # upscaling does both
-        at_once = max(_PIXELS_AT_ONCE // pixels, 1)
+        at_once = masks_at_once(self.sam, embedding)
         for start in range(0, len(logits), at_once):
             chunk = slice(start, start + at_once)
             for i, mask, stability in self._stable_masks(embedding, logits[chunk]):

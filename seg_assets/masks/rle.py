@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as pycocotools_mask
 
+from seg_assets.data.run_lengths import paint_runs, read_runs
 from seg_assets.errors import InputError
 
 _coco: Any = pycocotools_mask  # its type hints leave out half of what its functions accept
@@ -61,29 +62,7 @@ class Rle:
         Raises:
             InputError: The counts are damaged or do not add up to H x W pixels.
         """
-        # Each number is a chain of characters that carry five bits, lowest first: bit 5 says that
-        # more follow, bit 4 of the last one is the sign.
-        digits = np.frombuffer(self.counts, np.uint8).astype(np.int64) - 48
-        last = (digits & 32) == 0
-        valid = len(digits) > 0 and last[-1] and digits.min() >= 0 and digits.max() < 64
-        runs = np.zeros(0, np.int64)
-        if valid:
-            starts = np.flatnonzero(np.concatenate([[True], last[:-1]]))
-            place = np.arange(len(digits)) - np.repeat(starts, np.diff(starts, append=len(digits)))
-            valid = place.max() < 12  # 60 bits
-            shift = 5 * np.minimum(place, 11)
-            runs = np.add.reduceat((digits & 31) << shift, starts)
-            runs -= np.where(digits[last] & 16, np.int64(32) << shift[last], 0)
-            # From the fourth on, a number is the difference to the run of the same kind before it.
-            runs[1::2] = np.cumsum(runs[1::2])
-            runs[2::2] = np.cumsum(runs[2::2])
-        pixels = self.height * self.width
-        if not valid or runs.min() < 0 or runs.max() > pixels or runs.sum() != pixels:
-            raise InputError(
-                f"run lengths do not describe a mask of {self.height} x {self.width} pixels: "
-                "they are damaged or belong to an image of another size"
-            )
-        return runs
+        return read_runs(self.counts, self.height, self.width)
 
     def spans(self) -> np.ndarray:
         """Where the mask is: first pixel and pixel after the last of each run, (N, 2) int64.
@@ -100,9 +79,7 @@ class Rle:
         Raises:
             InputError: The counts are damaged or do not add up to H x W pixels.
         """
-        runs = self.runs()
-        inside = np.arange(len(runs)) % 2 == 1
-        return np.repeat(inside, runs).reshape(self.width, self.height).T
+        return paint_runs(self.runs(), self.height, self.width)
 
     @cached_property
     def area(self) -> int:

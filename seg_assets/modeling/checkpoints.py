@@ -1,13 +1,10 @@
 """From a manifest entry to a network that is ready to run.
 
-The file is hashed before it is opened, opened as data only (no code in a pickle is ever run), and
-its keys must be the network's keys.
+The file is hashed before it is opened, and its keys must be the network's keys.
 """
 
 import hashlib
 import logging
-import pickle
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,36 +12,19 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seg_assets.errors import CheckpointError, InputError
-from seg_assets.modeling.manifest import ModelEntry, missing_weights, weights_path
+from seg_assets.modeling.manifest import ModelEntry, base_of, missing_weights, weights_path
 from seg_assets.modeling.pixels import PIXEL_MEAN, PIXEL_STD
-from seg_assets.modeling.weights_file import check_hash, refuse_other_files
+from seg_assets.modeling.state_file import open_state
+from seg_assets.modeling.weights_file import check_hash
 
 _log = logging.getLogger(__name__)
 
 Network = TypeVar("Network", bound=nn.Module)
 
-_ZIP = b"PK\x03\x04"
-_WRAPPERS = ("model", "state_dict")
 _NAMED_KEYS = 3
-
-# What the readers were seen to raise on files with cut or flipped bytes.
-_DAMAGE = (
-    SafetensorError,
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    AssertionError,
-    AttributeError,
-    TypeError,
-    struct.error,
-)
 
 
 @dataclass(frozen=True)
@@ -54,8 +34,8 @@ class LoadedModel(Generic[Network]):
     Attributes:
         model: The network; no parameter asks for gradients.
         entry: Its manifest entry.
-        sha256: Hash of the file, or of the seeded weights.
-        trained: False where seeded random weights stand in for a checkpoint.
+        sha256: Hash of the file, or of the seeded weights; with a base, one over both.
+        trained: False where seeded random weights stand in for a checkpoint, or for its base.
     """
 
     model: Network
@@ -70,81 +50,38 @@ def load_model(
     device: str | torch.device = "cpu",
     *,
     ignore: Iterable[str] = (),
+    extend: Callable[[Network], None] | None = None,
+    any_pixels: bool = False,
 ) -> LoadedModel[Network]:
     """Build the network of `entry`, fill it with its weights and make it ready to run.
 
-    Torch's global random state is left as it was found.
+    An entry with a base takes the base's weights first; its own file then replaces or adds to them
+    and must hold all that `extend` has added. Torch's global random state is left as it was found.
 
     Args:
         entry: Which checkpoint.
         build: Makes the network on the CPU from the name of its configuration.
         device: Where the network shall run, e.g. "cpu" or "cuda:0".
         ignore: Patterns of keys that the file may hold or lack without meaning, e.g. "criterion.*".
+        extend: Adds to the network what this entry has beside a plain one (its adapters).
+        any_pixels: Whether the caller scales pixels as the entry says; else it must say the usual.
 
     Raises:
-        InputError: The device is not there, or the entry asks for another mean or deviation.
-        CheckpointError: The file is missing, damaged, or does not fit the network.
+        InputError: The device is not there, the entry asks for another mean or deviation, or its
+            base is none.
+        CheckpointError: A file is missing, damaged, or does not fit the network, or the base is
+            not the one that the entry was trained on.
     """
-    if (entry.mean, entry.std) != (PIXEL_MEAN, PIXEL_STD):
-        raise InputError(
-            f"the model manifest gives {entry.name} the mean {entry.mean} and std {entry.std}; "
-            f"our networks take {PIXEL_MEAN} and {PIXEL_STD} only"
-        )
+    if not any_pixels:
+        _refuse_other_pixels(entry)
     target = _usable_device(device)
-    path = weights_path(entry)
-    from_file = path.is_file()
-    if not from_file and entry.seed is None:
-        raise missing_weights(entry)
-    state: dict[str, Tensor] = {}
-    sha256 = ""
-    if from_file:
-        sha256, expected = check_hash(path, entry.sha256)
-        if expected is None:
-            _log.warning(
-                "no hash of %s is published or recorded, so it is used unchecked; "
-                "`seg-assets models verify %s` records it",
-                path,
-                entry.name,
-            )
-        state = _open_state(path)
-    # Weights are drawn on the CPU; torch.manual_seed would reseed the accelerators as well.
-    with torch.random.fork_rng(devices=[]):
-        if entry.seed is not None:
-            torch.default_generator.manual_seed(entry.seed)
-        model = build(entry.config)
-    if from_file:
-        load_strict(model, state, str(path), ignore)
+    ignore = tuple(ignore)
+    if (base := base_of(entry)) is None:
+        loaded = _load_whole(entry, build, extend, ignore)
     else:
-        sha256 = state_sha256(model.state_dict())
-        _log.warning(
-            "%s has no trained weights yet: seeded random ones (seed %d) stand in, "
-            "so its masks and labels mean nothing",
-            entry.name,
-            entry.seed,
-        )
-    model = model.eval().requires_grad_(False).to(target)
-    return LoadedModel(model=model, entry=entry, sha256=sha256, trained=from_file)
-
-
-def read_state(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """Read the tensors of a .safetensors, .pth or .pt file onto the CPU.
-
-    Args:
-        path: The file. A checkpoint that wraps its weights in "model" or "state_dict" is unwrapped.
-        sha256: Hash that the file must have, or None to take it as it is.
-
-    Returns:
-        Tensors by key. Those of a large file may be mapped to it: copy before changing them.
-
-    Raises:
-        CheckpointError: The file is missing, has another hash, is damaged, or holds something else.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"there is no weights file at {path}")
-    if sha256 is not None:
-        check_hash(path, sha256)
-    return _open_state(path)
+        loaded = _load_onto(base, entry, build, extend, ignore)
+    loaded.model.eval().requires_grad_(False).to(target)
+    return loaded
 
 
 def load_strict(
@@ -199,6 +136,87 @@ def state_sha256(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def _load_whole(
+    entry: ModelEntry,
+    build: Callable[[str], Network],
+    extend: Callable[[Network], None] | None,
+    ignore: Iterable[str],
+) -> LoadedModel[Network]:
+    """The network of an entry that holds all its weights, on the CPU."""
+    path = weights_path(entry)
+    from_file = path.is_file()
+    if not from_file and entry.seed is None:
+        raise missing_weights(entry)
+    sha256, state = _read_checked(entry, path) if from_file else ("", {})
+    # Weights are drawn on the CPU; torch.manual_seed would reseed the accelerators as well.
+    with torch.random.fork_rng(devices=[]):
+        if entry.seed is not None:
+            torch.default_generator.manual_seed(entry.seed)
+        model = build(entry.config)
+        if extend is not None:
+            extend(model)
+    if from_file:
+        load_strict(model, state, str(path), ignore)
+    else:
+        sha256 = state_sha256(model.state_dict())
+        _log.warning(
+            "%s has no trained weights yet: seeded random ones (seed %d) stand in, "
+            "so its masks and labels mean nothing",
+            entry.name,
+            entry.seed,
+        )
+    return LoadedModel(model=model, entry=entry, sha256=sha256, trained=from_file)
+
+
+def _load_onto(
+    base: ModelEntry,
+    entry: ModelEntry,
+    build: Callable[[str], Network],
+    extend: Callable[[Network], None] | None,
+    ignore: Iterable[str],
+) -> LoadedModel[Network]:
+    """The network of an entry whose file holds only what differs from its base, on the CPU."""
+    path = weights_path(entry)
+    if not path.is_file():
+        raise missing_weights(entry)
+    sha256, state = _read_checked(entry, path)
+    loaded = _load_whole(base, build, None, ignore)
+    if entry.base_sha256 not in (None, loaded.sha256):
+        raise CheckpointError(
+            f"{entry.name} was trained on other weights of {base.name} (sha256 "
+            f"{entry.base_sha256}) than are there now ({loaded.sha256}): put those back, or train "
+            "it again"
+        )
+    below = loaded.model.state_dict()
+    if extend is not None:
+        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten
+            extend(loaded.model)
+    load_strict(loaded.model, {**below, **state}, str(path), ignore)
+    both = hashlib.sha256(f"{loaded.sha256} {sha256}".encode()).hexdigest()
+    return LoadedModel(model=loaded.model, entry=entry, sha256=both, trained=loaded.trained)
+
+
+def _refuse_other_pixels(entry: ModelEntry) -> None:
+    if (entry.mean, entry.std) != (PIXEL_MEAN, PIXEL_STD):
+        raise InputError(
+            f"the model manifest gives {entry.name} the mean {entry.mean} and std {entry.std}; "
+            f"our networks take {PIXEL_MEAN} and {PIXEL_STD} only"
+        )
+
+
+def _read_checked(entry: ModelEntry, path: Path) -> tuple[str, dict[str, Tensor]]:
+    """Hash and tensors of the file, which must be the one that is known, if any is."""
+    sha256, expected = check_hash(path, entry.sha256)
+    if expected is None:
+        _log.warning(
+            "no hash of %s is published or recorded, so it is used unchecked; "
+            "`seg-assets models verify %s` records it",
+            path,
+            entry.name,
+        )
+    return sha256, open_state(path)
+
+
 def _usable_device(device: str | torch.device) -> torch.device:
     try:
         usable = torch.device(device)
@@ -209,41 +227,6 @@ def _usable_device(device: str | torch.device) -> torch.device:
             "use cpu, or set SEG_DEVICES to what this machine has"
         ) from error
     return usable
-
-
-def _open_state(path: Path) -> dict[str, Tensor]:
-    refuse_other_files(path)
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with path.open("rb") as file:
-            is_zip = file.read(len(_ZIP)) == _ZIP
-        # Mapping a zipped checkpoint saves a second copy in memory; old pickles cannot be mapped.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is damaged or holds more than plain tensors, so it was not opened"
-        ) from error
-    except _DAMAGE as error:
-        raise CheckpointError(
-            f"{path} is truncated or damaged: "
-            "get it anew with `seg-assets models download --force NAME`"
-        ) from error
-    return _plain_state(content, path)
-
-
-def _plain_state(content: object, path: Path) -> dict[str, Tensor]:
-    for wrapper in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict) or not content:
-        raise CheckpointError(f"{path} holds no table of tensors, so it is no checkpoint")
-    for key, value in content.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise CheckpointError(
-                f"{path} is no checkpoint: '{key}' is a {type(value).__name__}, not a tensor"
-            )
-    return dict(content)
 
 
 def _some(keys: list[str]) -> str:

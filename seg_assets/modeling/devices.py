@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,26 +98,70 @@ def lease(slots: Sequence[Slot], lock_dir: Path | None = None) -> Iterator[Slot]
     Raises:
         StoreError: the lock files cannot be written.
     """
+    with lease_several(slots, 1, lock_dir) as held:
+        yield held[0]
+
+
+@contextmanager
+def lease_several(
+    slots: Sequence[Slot], count: int, lock_dir: Path | None = None
+) -> Iterator[list[Slot]]:
+    """Wait until so many slots are free at once, and hold them for as long as the block lasts.
+
+    Of each CUDA device one slot at most is taken. While too few are free none is held, so that two
+    who want several do not wait for each other.
+
+    Raises:
+        InputError: there are never so many.
+        StoreError: the lock files cannot be written.
+    """
+    if _most(slots) < count:
+        raise InputError(
+            f"{count} devices are asked for and there are {_most(slots)}: set {DEVICES_VARIABLE}"
+        )
     folder = lock_dir or default_lock_dir()
     waiting_since = reported = time.monotonic()
-    while True:
-        for slot in slots:
-            handle = _open_lock(folder / slot.name)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                continue
-            try:
-                logger.info("leased slot %s", slot.name)
-                yield slot
-            finally:
-                os.close(handle)  # closing frees the lock
-            return
+    while (held := _take(slots, count, folder)) is None:
         now = time.monotonic()
         if now - reported > REPORT_SECONDS:
             reported = now
             logger.info(
-                "no slot is free (of %d), waiting for %.0f s", len(slots), now - waiting_since
+                "too few slots are free (of %d), waiting for %.0f s",
+                len(slots),
+                now - waiting_since,
             )
         time.sleep(RETRY_SECONDS)
+    try:
+        logger.info("leased %s", ", ".join(slot.name for slot in held))
+        yield list(held)
+    finally:
+        _free(held)
+
+
+def _take(slots: Sequence[Slot], count: int, folder: Path) -> dict[Slot, int] | None:
+    """Lock so many slots, or none; returns their locks."""
+    held: dict[Slot, int] = {}
+    for slot in slots:
+        if slot.device != "cpu" and slot.device in {other.device for other in held}:
+            continue
+        handle = _open_lock(folder / slot.name)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            continue
+        held[slot] = handle
+        if len(held) == count:
+            return held
+    _free(held)
+    return None
+
+
+def _free(held: Mapping[Slot, int]) -> None:
+    for handle in held.values():
+        os.close(handle)  # closing frees the lock
+
+
+def _most(slots: Sequence[Slot]) -> int:
+    cpu = sum(slot.device == "cpu" for slot in slots)
+    return cpu + len({slot.device for slot in slots if slot.device != "cpu"})

@@ -1,6 +1,6 @@
 """Which weights a result came from, found without opening them."""
 
-from seg_assets.modeling.manifest import ModelEntry, missing_weights, weights_path
+from seg_assets.modeling.manifest import ModelEntry, base_of, missing_weights, weights_path
 from seg_assets.modeling.weights_file import read_record, sha256_of
 
 
@@ -11,11 +11,18 @@ def checkpoint_identity(entry: ModelEntry) -> str:
     random weights are named by their configuration and seed.
 
     Returns:
-        64 hex digits, or "seed 0 of demo" where random weights stand in.
+        64 hex digits, or "seed 0 of demo" where random weights stand in; for a file that lies on
+        the weights of another entry both, as "... on ...".
 
     Raises:
+        InputError: the entry's base is none.
         CheckpointError: the weights are not there.
     """
+    own, base = _own_identity(entry), base_of(entry)
+    return own if base is None else f"{own} on {_own_identity(base)}"
+
+
+def _own_identity(entry: ModelEntry) -> str:
     path = weights_path(entry)
     if not path.is_file():
         if entry.seed is not None:

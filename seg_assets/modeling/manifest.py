@@ -5,7 +5,7 @@ Nothing here imports torch, so that listing and downloading stay quick.
 
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from seg_assets.errors import CheckpointError, InputError
+from seg_assets.modeling.seem.adapter_config import AdapterConfig
 
 ModelKind = Literal["sam", "seem"]
 
@@ -32,14 +33,20 @@ class ModelEntry:
         licence: SPDX identifier of the weights' licence.
         input_size: Pixels of the side that the network was made for.
         input_side: Which side of the image `input_size` speaks of.
-        mean: RGB mean that is subtracted from the input, 0..255 scale. All our networks were made
-            for one mean and deviation; loading refuses an entry that asks for others.
+        mean: RGB mean that is subtracted from the input, 0..255 scale. A SAM may be trained for any
+            mean and deviation; a SEEM was made for one, and loading refuses others.
         std: RGB standard deviation that the input is divided by, 0..255 scale.
         url: Public address of the file; None for a model that needs no download.
         sha256: Published hash of the file, 64 hex digits; None where none is public.
         bytes: Published size of the file; None where none is public.
         seed: Seed of the random weights that stand in until `file` exists.
         file: Path below the models folder; by default `weights/` and the name in the URL.
+        classes: Class table that a SEEM names things in: a name, or the path of a .toml file; in a
+            manifest relative to the manifest's folder.
+        base: Entry whose weights lie under this one's file, which then holds only what training
+            has changed or added; None for a file that holds all weights.
+        base_sha256: Hash of the base's weights in that training; None where it is not known.
+        adapters: Adapters that a SEEM carries beside its own network.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -58,6 +65,10 @@ class ModelEntry:
     bytes: int | None = None
     seed: int | None = None
     file: str | None = None
+    classes: str = "coco133"
+    base: str | None = None
+    base_sha256: str | None = None
+    adapters: AdapterConfig | None = None
 
 
 def shipped_dir() -> Path:
@@ -96,6 +107,11 @@ def manifest() -> dict[str, ModelEntry]:
     return entries
 
 
+def shipped_names() -> frozenset[str]:
+    """Names of the models that come with the project."""
+    return frozenset(_read_manifest(shipped_dir() / "manifest.toml"))
+
+
 def entry(name: str, kind: ModelKind | None = None) -> ModelEntry:
     """The entry called `name`.
 
@@ -109,6 +125,29 @@ def entry(name: str, kind: ModelKind | None = None) -> ModelEntry:
     known = ", ".join(e.name for e in entries.values() if kind in (None, e.kind))
     what = f"no model is called '{name}'" if found is None else f"'{name}' is no {kind} model"
     raise InputError(f"{what}; choose one of: {known}")
+
+
+def base_of(model: ModelEntry) -> ModelEntry | None:
+    """The entry whose weights lie under those of `model`, or None where its file holds all.
+
+    Raises:
+        InputError: There is no such entry of the same kind, or it is no whole network of the same
+            configuration.
+    """
+    if model.base is None:
+        return None
+    base = entry(model.base, kind=model.kind)
+    if base.base is not None or base.adapters is not None:
+        raise InputError(
+            f"the model {model.name} cannot lie on {base.name}, which is no plain network itself; "
+            f"name as base the one that {base.name} came from"
+        )
+    if base.config != model.config:
+        raise InputError(
+            f"the model {model.name} has the configuration '{model.config}' and its base "
+            f"{base.name} '{base.config}'; give both the same"
+        )
+    return base
 
 
 def weights_path(entry: ModelEntry) -> Path:
@@ -158,6 +197,21 @@ def _parse_manifest(path: Path, changed: int) -> dict[str, ModelEntry]:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise InputError(f"{path}: model '{name}', {field}: {first['msg']}") from error
-        if entries[name].url is None and entries[name].seed is None and entries[name].file is None:
-            raise InputError(f"{path}: model '{name}' needs one of url, file or seed")
+        entries[name] = _checked(entries[name], path)
     return entries
+
+
+def _checked(found: ModelEntry, path: Path) -> ModelEntry:
+    """Refuse what does not go together, and find the class table beside the manifest `path`."""
+    where = f"{path}: model '{found.name}'"
+    if found.url is None and found.seed is None and found.file is None:
+        raise InputError(f"{where} needs one of url, file or seed")
+    if found.base is not None and found.seed is not None:
+        raise InputError(f"{where} has a base, under which no seed can stand in: remove one")
+    if found.base is None and found.base_sha256 is not None:
+        raise InputError(f"{where} has a base_sha256 and no base: name the base")
+    if found.adapters is not None and found.kind != "seem":
+        raise InputError(f"{where} has adapters, which only a seem model can carry")
+    if found.classes.endswith(".toml"):
+        return replace(found, classes=str(path.parent / found.classes))
+    return found

@@ -21,11 +21,12 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 
-from seg_assets.errors import InputError
+from seg_assets.errors import CheckpointError, InputError
 from seg_assets.modeling.checkpoints import LoadedModel, load_model
-from seg_assets.modeling.manifest import entry
+from seg_assets.modeling.manifest import ModelEntry, entry, weights_path
 from seg_assets.modeling.pixels import PIXEL_MEAN, PIXEL_STD
 from seg_assets.modeling.sam_start import spread_start_values
+from seg_assets.modeling.state_file import read_description
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class SamConfig:
         use_rel_pos: Whether attention adds a learned term per relative position.
         prompt_dim: Channels of image embedding, prompts and decoder; a multiple of 8 and of
             `decoder_heads` x 2.
-        mask_input_channels: Hidden channels of the mask prompt's embedding; a multiple of 4.
+        mask_input_channels: Hidden channels of the mask prompt's embedding; a multiple of 4, at
+            least 8: a quarter of them meet a layer norm, which makes a lone one the same anywhere.
         decoder_depth: Two-way blocks of the mask decoder.
         decoder_mlp_dim: Hidden width of their MLPs.
         decoder_heads: Their attention heads.
@@ -83,14 +85,14 @@ VIT_L = SamConfig(
 VIT_H = SamConfig(
     encoder_dim=1280, encoder_depth=32, encoder_heads=16, global_attention=(7, 15, 23, 31)
 )
-# 2.9 million parameters: small enough to ship and to run on one CPU core.
+# 2.8 million parameters: small enough to ship and to run on one CPU core.
 DEMO = SamConfig(
     encoder_dim=192,
     encoder_depth=5,
     encoder_heads=6,
     global_attention=(2, 4),
     encoder_mlp_ratio=3.0,
-    image_size=256,
+    image_size=192,
     patch_size=8,
     window_size=8,
     use_rel_pos=False,
@@ -110,7 +112,6 @@ TINY = SamConfig(
     patch_size=8,
     window_size=5,
     prompt_dim=32,
-    mask_input_channels=4,
     decoder_mlp_dim=64,
     decoder_heads=2,
     iou_head_dim=32,
@@ -176,12 +177,37 @@ def build_sam(config: SamConfig) -> Sam:
 def load_sam(name: str, device: str | torch.device = "cpu") -> LoadedModel[Sam]:
     """Load the SAM that the model manifest calls `name`, e.g. "sam_vit_h".
 
+    It scales its input by the mean and deviation of its entry.
+
     Raises:
         InputError: The manifest has no such SAM, asks for an unknown configuration, or the device
             is not there.
-        CheckpointError: The weights are missing, damaged or do not fit.
+        CheckpointError: The weights are missing, damaged or do not fit, or were trained on pixels
+            of another mean or deviation than the entry's.
     """
-    return load_model(entry(name, kind="sam"), _build_by_name, device)
+    chosen = entry(name, kind="sam")
+    loaded = load_model(chosen, _build_by_name, device, any_pixels=True)
+    _check_pixels(chosen)
+    for buffer, values in (("pixel_mean", chosen.mean), ("pixel_std", chosen.std)):
+        loaded.model.get_buffer(buffer).copy_(torch.tensor(values).view(-1, 1, 1))
+    return loaded
+
+
+def _check_pixels(chosen: ModelEntry) -> None:
+    """Refuse to scale pixels otherwise than in the training of the weights, where that is known."""
+    path = weights_path(chosen)
+    described = read_description(path) if path.is_file() else None
+    trained = (described or {}).get("description", {}).get("normalisation")
+    used = {
+        "mean": [round(value, 4) for value in chosen.mean],
+        "std": [round(value, 4) for value in chosen.std],
+    }
+    if trained is not None and trained != used:
+        raise CheckpointError(
+            f"{path} was trained on pixels with mean {trained.get('mean')} and std "
+            f"{trained.get('std')}, but the model manifest gives {chosen.name} the mean "
+            f"{used['mean']} and std {used['std']}: write the training's into the manifest"
+        )
 
 
 def _build_by_name(config: str) -> Sam:

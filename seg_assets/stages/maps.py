@@ -1,8 +1,9 @@
 """semantic_maps and merged_maps: from named regions to a class per pixel."""
 
-from seg_assets.classes.mapping import load_class_map
-from seg_assets.classes.table import ClassTable, load_class_table
+from seg_assets.classes.record import table_record
 from seg_assets.labels.fusion import RegionLabel, paint_labels
+from seg_assets.labels.params import MERGED_CLASSES
+from seg_assets.labels.tables import map_folders, merged_map, stored_classes
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.stages.run import (
@@ -16,15 +17,14 @@ from seg_assets.stages.run import (
 from seg_assets.storage.png import decode_label_map, png_cell
 from seg_assets.storage.store import Store
 
-SEMANTIC_CLASSES = "base28"
-
 
 def paint_semantic_maps(store: Store, shard: str, *, recompute: bool = False) -> StageReport:
-    """Write a base28 map per image: each region's class, SEEM's own label where there is none."""
+    """Write a class map per image: each region's class, SEEM's own label where there is none."""
     masks = store.open_shard("sam_masks", shard)
     seem_labels = store.open_shard("seem_labels", shard)
     region_labels = store.open_shard("region_labels", shard)
-    palette = load_class_table(SEMANTIC_CLASSES).palette()
+    table = stored_classes(seem_labels)
+    palette = table.palette()
 
     def prepare(watch: Stopwatch):
         def paint(image_id: str) -> RowsOfImage:
@@ -46,7 +46,11 @@ def paint_semantic_maps(store: Store, shard: str, *, recompute: bool = False) ->
         shard,
         ["semantic_maps"],
         region_labels.image_ids,
-        {"upstream": upstream(masks, seem_labels, region_labels)},
+        {
+            "model": seem_labels.manifest.provenance["model"],
+            "classes": table_record(table),
+            "upstream": upstream(masks, seem_labels, region_labels),
+        },
         prepare,
         images_per_part=LIGHT_IMAGES_PER_PART,
         recompute=recompute,
@@ -54,18 +58,21 @@ def paint_semantic_maps(store: Store, shard: str, *, recompute: bool = False) ->
 
 
 def merge_maps(
-    store: Store, shard: str, *, classes: str = "merged19", recompute: bool = False
+    store: Store, shard: str, *, classes: str = MERGED_CLASSES, recompute: bool = False
 ) -> StageReport:
     """Write each semantic map in coarser classes.
 
     Args:
         store: where `semantic_maps` of the shard lies.
         shard: name of the shard.
-        classes: a class table that base28 has a map to.
+        classes: a class table that the semantic maps' own has a map to; where merged19 has none,
+            the maps stay as they are.
         recompute: do finished images anew.
     """
     semantic_maps = store.open_shard("semantic_maps", shard)
-    class_map = load_class_map(SEMANTIC_CLASSES, classes)
+    table = stored_classes(semantic_maps)
+    seem = semantic_maps.manifest.provenance["model"]
+    class_map = merged_map(table, classes, map_folders(seem))
     palette = class_map.target.palette()
 
     def prepare(watch: Stopwatch):
@@ -86,7 +93,9 @@ def merge_maps(
         ["merged_maps"],
         semantic_maps.image_ids,
         {
-            "classes": classes,
+            "model": seem,
+            "wanted_classes": classes,
+            "classes": table_record(class_map.target),
             "class_map": class_map.digest,
             "upstream": upstream(semantic_maps),
         },
@@ -94,10 +103,3 @@ def merge_maps(
         images_per_part=LIGHT_IMAGES_PER_PART,
         recompute=recompute,
     )
-
-
-def map_classes(store: Store, asset: str, shard: str) -> ClassTable:
-    """The class table of the stored maps of `seem_labels`, `semantic_maps` or `merged_maps`."""
-    if asset == "merged_maps":
-        return load_class_table(store.open_shard(asset, shard).manifest.provenance["classes"])
-    return load_class_table(SEMANTIC_CLASSES)

@@ -24,13 +24,18 @@ logger = logging.getLogger(__name__)
 CODE_VERSIONS = {
     "raw_images": "1",
     "sam_masks": "1",
-    "seem_logits": "1",
-    "seem_labels": "1",
-    "region_labels": "1",
-    "semantic_maps": "1",
-    "merged_maps": "1",
-    "evaluation_metrics": "1",
-    "evaluation_report": "1",
+    "seem_logits": "2",
+    "seem_labels": "2",
+    "region_labels": "2",
+    "semantic_maps": "2",
+    "merged_maps": "2",
+    "evaluation_metrics": "2",
+    "evaluation_report": "2",
+    "training_categories": "1",
+    "training_panoptic": "1",
+    "training_semantic": "1",
+    "training_grounding": "1",
+    "training_dataset": "1",
 }
 
 # What a kill can cost: images whose work is done again. Stages without a network are done with an

@@ -1,9 +1,9 @@
 """seem_logits, seem_labels and region_labels: SEEM reads each image once and names its regions."""
 
-from seg_assets.classes.mapping import load_class_map
-from seg_assets.classes.table import load_class_table
+from seg_assets.classes.record import table_record
 from seg_assets.data.images import read_row
 from seg_assets.labels.params import LabelParams
+from seg_assets.labels.tables import semantic_map
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.modeling.identity import checkpoint_identity
@@ -38,11 +38,9 @@ def label_with_seem(
     """
     images = store.open_shard("raw_images", shard)
     masks = store.open_shard("sam_masks", shard)
-    coco_palette = load_class_table("coco133").palette()
-    base_palette = load_class_table("base28").palette()
-    class_map = load_class_map(
-        "coco133", "base28", pavement_to_sidewalk=params.pavement_to_sidewalk
-    )
+    model = entry(seem, kind="seem")
+    class_map = semantic_map(model.classes, params)
+    palette, source_palette = class_map.target.palette(), class_map.source.palette()
 
     def prepare(watch: Stopwatch):
         # torch is imported only when there is something to do
@@ -63,8 +61,8 @@ def label_with_seem(
             with watch.time("encode"):
                 maps = {
                     "image_id": image_id,
-                    "label_map": png_cell(seem_image.label_map, base_palette, image_id),
-                    "coco133_map": png_cell(seem_image.coco_map, coco_palette, image_id),
+                    "label_map": png_cell(seem_image.label_map, palette, image_id),
+                    "source_map": png_cell(seem_image.source_map, source_palette, image_id),
                 }
                 return {
                     "seem_logits": [seem_image.factors.to_row(image_id)],
@@ -76,8 +74,10 @@ def label_with_seem(
 
     provenance = {
         "model": seem,
-        "checkpoint": checkpoint_identity(entry(seem, kind="seem")),
+        "checkpoint": checkpoint_identity(model),
         "params": params.model_dump(mode="json"),
+        "source_classes": table_record(class_map.source),
+        "classes": table_record(class_map.target),
         "class_map": class_map.digest,
         "upstream": upstream(images, masks),
     }

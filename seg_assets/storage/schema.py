@@ -101,21 +101,29 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
             column(
                 "class_logits",
                 pa.binary(),
-                "float16, little endian, (K, 134): coco133 classes and no object last",
+                "float16, little endian, (K, C + 1): SEEM's own C classes and no object last",
             ),
             column("mask_logits", pa.binary(), "float16, little endian, (K, h, w)"),
         ),
         "seem_labels": _schema(
-            column("label_map", PNG, "indexed PNG of base28 ids, 255 = no label"),
-            column("coco133_map", PNG, "indexed PNG of coco133 ids, 255 = no label"),
+            column("label_map", PNG, "indexed PNG of semantic ids (as base28), 255 = no label"),
+            column("source_map", PNG, "indexed PNG of SEEM's own ids (as coco133)"),
         ),
         "region_labels": _schema(
             column("region_id", pa.int32(), "value of the region in the region map, from 1"),
             column("mask_id", pa.int32(), "the row of sam_masks that the region comes from"),
             column("area", pa.int64(), "pixels in the region"),
-            column("coco133_id", pa.int32(), "SEEM's class for the region, 133 = no object"),
-            column("class_id", pa.int32(), "base28 id the region is painted with, 255 = no label"),
-            column("score", pa.float64(), "probability of the class coco133_id"),
+            column(
+                "source_id",
+                pa.int32(),
+                "SEEM's class for the region, in its own table of C classes; C = no object",
+            ),
+            column(
+                "class_id",
+                pa.int32(),
+                "semantic id (as base28) the region is painted with, 255 = no label",
+            ),
+            column("score", pa.float64(), "probability of the class source_id"),
             column("margin", pa.float64(), "score minus that of the runner-up"),
             column(
                 "vote_share",
@@ -126,13 +134,13 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
             column(
                 "proposals",
                 pa.list_(
-                    pa.struct([pa.field("coco133_id", pa.int32()), pa.field("score", pa.float64())])
+                    pa.struct([pa.field("source_id", pa.int32()), pa.field("score", pa.float64())])
                 ),
                 "the best classes with their scores, best first",
             ),
         ),
         "semantic_maps": _schema(
-            column("label_map", PNG, "indexed PNG of base28 ids, 255 = no label"),
+            column("label_map", PNG, "indexed PNG of semantic ids (as base28), 255 = no label"),
         ),
         "merged_maps": _schema(
             column(
@@ -142,6 +150,7 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
             ),
         ),
         "evaluation_metrics": _schema(
+            column("method", pa.string(), "whose maps: sam_seem with SAM's masks, seem without"),
             column("table", pa.string(), "class table of the comparison, with C classes"),
             column("pixels", pa.int64(), "pixels of the image"),
             column("ignored", pa.int64(), "pixels without ground truth, not counted"),
@@ -150,6 +159,43 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
                 pa.list_(pa.int64()),
                 "counts (C, C + 1) row by row: truth by prediction, last column no prediction",
             ),
+        ),
+        "training_panoptic": _schema(
+            _HEIGHT,
+            _WIDTH,
+            column("panoptic", PNG, "RGB PNG of segment ids R + 256 G + 65536 B, 0 = no segment"),
+            column(
+                "segments",
+                pa.list_(
+                    pa.struct(
+                        [
+                            pa.field("id", pa.int32()),
+                            pa.field("category_id", pa.int32()),
+                            pa.field("area", pa.int64()),
+                            pa.field("bbox", pa.list_(pa.int32())),
+                            pa.field("iscrowd", pa.int8()),
+                        ]
+                    )
+                ),
+                "the segments: id, category, pixels, box x, y, width, height, whether a crowd",
+            ),
+        ),
+        "training_semantic": _schema(
+            column("label_map", PNG, "indexed PNG of training ids, 255 = no label"),
+            column("pixels", pa.int64(), "pixels of the image"),
+            column("unlabelled", pa.int64(), "pixels without a label"),
+        ),
+        "training_grounding": _schema(
+            column("segment_id", pa.int32(), "the segment of the panoptic map that is meant"),
+            column("category_id", pa.int32(), "its category"),
+            column("area", pa.int64(), "its pixels"),
+            column("bbox", _XYWH, "box around it: x, y, width, height in pixels"),
+            column(
+                "polygons",
+                pa.list_(pa.list_(pa.float64())),
+                "its outline as polygons x1, y1, x2, y2, ... in pixels",
+            ),
+            column("sentences", pa.list_(pa.string()), "sentences that mean it"),
         ),
         "errors": _schema(
             column("stage", pa.string(), "the stage that gave the image up"),

@@ -47,7 +47,9 @@ def overlay(
     _check_same_size(image, label_map)
     table.check(label_map, where="the overlay's label map")
     colors = table.palette()[label_map]
-    return _blend(image, colors, label_map != table.ignore_id, find_contours(label_map), alpha)
+    return blend_colors(
+        image, colors, label_map != table.ignore_id, find_contours(label_map), alpha
+    )
 
 
 def draw_regions(image: np.ndarray, region_map: np.ndarray, alpha: float = 0.55) -> np.ndarray:
@@ -66,7 +68,7 @@ def draw_regions(image: np.ndarray, region_map: np.ndarray, alpha: float = 0.55)
     """
     _check_same_size(image, region_map)
     colors = color_regions(region_map)
-    return _blend(image, colors, region_map != 0, find_contours(region_map), alpha)
+    return blend_colors(image, colors, region_map != 0, find_contours(region_map), alpha)
 
 
 def _check_same_size(image: np.ndarray, ids: np.ndarray) -> None:
@@ -79,10 +81,21 @@ def _check_same_size(image: np.ndarray, ids: np.ndarray) -> None:
         )
 
 
-def _blend(
+def blend_colors(
     image: np.ndarray, colors: np.ndarray, inside: np.ndarray, contour: np.ndarray, alpha: float
 ) -> np.ndarray:
-    """Mix colours (H, W, 3) into an image where `inside`, darker on the contours."""
+    """Mix colours into an image, and darken its contours.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        colors: (H, W, 3) uint8 RGB.
+        inside: (H, W) bool, where the colours are mixed in.
+        contour: (H, W) bool, which pixels become dark.
+        alpha: Opacity of the colours, 0..1.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
     result = np.empty_like(image)
     for start in range(0, len(image), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from seg_assets.classes.mapping import (
     ClassMap,
     bundled_class_maps,
+    find_class_map,
     load_class_map,
     read_class_map,
 )
@@ -309,6 +310,28 @@ def test_your_own_map_lies_beside_your_own_table(rooms: Path) -> None:
     assert names(found.dropped()) == ["person", "animal"]
     read = read_class_map(rooms.with_name("base28_to_rooms.toml"))
     np.testing.assert_array_equal(read.lut, found.lut)
+
+
+def test_a_table_that_is_loaded_already_finds_its_maps_in_the_folders_it_is_told(
+    rooms: Path,
+) -> None:
+    table = load_class_table(rooms)
+    assert find_class_map("base28", table) is None
+    found = find_class_map("base28", table, folders=[rooms.parent])
+    assert found is not None
+    np.testing.assert_array_equal(found.lut, load_class_map("base28", rooms).lut)
+
+
+def test_two_tables_of_one_name_are_told_apart(rooms: Path) -> None:
+    before = load_class_table(rooms)
+    rooms.write_text(rooms.read_text().replace("title = ", 'title = "Edited." # '))
+    with pytest.raises(InputError, match="two class tables called 'rooms' which are not alike"):
+        load_class_map(before, rooms)
+
+
+def test_where_no_map_is_there_is_none_to_find(rooms: Path) -> None:
+    assert find_class_map("merged19", "coco133") is None
+    assert find_class_map(rooms, "base28") is None  # only the other direction is written
 
 
 def test_other_tables_reach_your_own_through_base28(rooms: Path) -> None:

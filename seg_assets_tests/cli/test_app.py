@@ -12,7 +12,18 @@ HEAVY = {"torch", "cv2", "matplotlib", "pandas", "dagster"}
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["models", "list"], ["shards", "list"], ["label", "--help"], ["demo", "--help"]],
+    [
+        ["--help"],
+        ["models", "list"],
+        ["shards", "list"],
+        ["label", "--help"],
+        ["demo", "--help"],
+        ["train", "sam", "--help"],
+        ["train", "seem", "--help"],
+        ["data", "ct", "--help"],
+        ["data", "panoptic", "--help"],
+        ["models", "add", "--help"],
+    ],
 )
 def test_quick_commands_import_nothing_heavy(arguments, tmp_path):
     script = (

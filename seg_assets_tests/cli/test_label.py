@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from seg_assets.classes.mapping import load_class_map
+from seg_assets.classes.table import load_class_table
 from seg_assets.cli import main
 from seg_assets.errors import StoreError
 from seg_assets.labels.fusion import Proposal, RegionLabel
@@ -15,6 +16,7 @@ from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.masks.rle import Rle
 from seg_assets.pipeline import LabelledImage, Pipeline
+from seg_assets_tests.stages.conftest import EVERYTHING, MANIFEST
 
 MODELS = ("--sam", "sam_demo", "--seem", "seem_demo", "--device", "cpu")
 SKY, TREE = 2, 4  # of base28
@@ -51,7 +53,7 @@ class FakePipeline:
             region_id=1,
             mask_id=0,
             area=record.area,
-            coco133_id=SKY_COCO,
+            source_id=SKY_COCO,
             class_id=SKY,
             score=0.75,
             margin=0.5,
@@ -68,6 +70,7 @@ class FakePipeline:
             seem_map=np.full((height, width), TREE, np.uint8),
             semantic_map=semantic_map,
             merged_map=self.merge.apply(semantic_map),
+            source_classes=load_class_table("coco133"),
             semantic_classes=self.merge.source,
             merged_classes=self.merge.target,
         )
@@ -134,7 +137,7 @@ def test_the_table_names_classes_and_says_how_sure_they_are(photos, tmp_path, fa
     assert [row["image_id"] for row in table] == ["a", "city/b", "city/c"]
     assert table[0] == {
         "image_id": "a", "region_id": "1", "mask_id": "0", "class_id": "2", "class_name": "sky",
-        "coco133_id": "119", "coco133_name": "sky-other-merged", "area": "24", "x": "0", "y": "0",
+        "source_id": "119", "source_name": "sky-other-merged", "area": "24", "x": "0", "y": "0",
         "width": "3", "height": "5", "score": "0.75", "margin": "0.5", "vote_share": "0.25",
         "fallback": "false",
     }  # fmt: skip
@@ -319,6 +322,74 @@ def _raising(error):
         raise error
 
     return call
+
+
+OWN_SEEM = """
+[seem_rooms]
+title = "three rooms"
+kind = "seem"
+config = "demo"
+seed = 0
+classes = "rooms.toml"
+licence = "Apache-2.0"
+input_size = 64
+input_side = "short"
+mean = [123.675, 116.28, 103.53]
+std = [58.395, 57.12, 57.375]
+"""
+ROOMS = """
+name = "rooms"
+title = "three rooms, and no map to anywhere"
+classes = [
+    { id = 0, name = "kitchen", color = [200, 0, 0] },
+    { id = 1, name = "bath", color = [0, 200, 0] },
+    { id = 2, name = "garden", color = [0, 0, 200] },
+]
+"""
+
+
+@pytest.fixture
+def rooms(tmp_path, monkeypatch):
+    """The arguments for tiny models, of which the SEEM has three classes of its own."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "manifest.toml").write_text(MANIFEST + OWN_SEEM)
+    (tmp_path / "models" / "rooms.toml").write_text(ROOMS)
+    monkeypatch.setenv("SEG_MODELS_DIR", str(tmp_path / "models"))
+    settings = [
+        f"{name}={value}" for name, value in EVERYTHING.model_dump(exclude_unset=True).items()
+    ]
+    params = [argument for setting in settings for argument in ("--mask-param", setting)]
+    return ("--sam", "sam_tiny", "--seem", "seem_rooms", "--device", "cpu", *params)
+
+
+def test_a_seem_with_classes_of_its_own_labels_in_them(photos, tmp_path, rooms):
+    run(photos / "a.png", "--out", "out", *rooms)
+    out = tmp_path / "out"
+    assert sorted(path.name for path in (out / "maps").iterdir()) == ["rooms", "seem_rooms"]
+    names = ["kitchen", "bath", "garden"]
+    assert [row["name"] for row in rows(out / "classes.csv")] == names
+    with Image.open(out / "maps/rooms/a.png") as picture:
+        assert np.asarray(picture).max() < 3
+    for row in rows(out / "regions.csv"):
+        assert row["source_name"] == [*names, ""][int(row["source_id"])]
+        assert row["class_name"] == names[int(row["class_id"])]
+    settings = json.loads((out / "settings.json").read_text())
+    assert {table["name"] for table in settings["classes"].values()} == {"rooms"}
+
+
+def test_other_classes_of_the_same_model_do_not_mix(photos, tmp_path, rooms):
+    run(photos / "a.png", "--out", "out", *rooms)
+    (tmp_path / "models" / "rooms.toml").write_text(ROOMS.replace("garden", "park"))
+    again = run(photos / "a.png", "--out", "out", *rooms, status=2)
+    assert "results with other settings (classes)" in again.stderr
+
+
+@pytest.mark.parametrize("classes", ["base28", "camvid11", "nix", "nix.toml"])
+def test_classes_that_the_model_cannot_reach_are_one_line(photos, tmp_path, rooms, classes):
+    result = run(photos, "--out", "out", *rooms, "--classes", classes, status=2)
+    assert result.stderr.count("\n") == 1
+    assert classes in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -104,7 +104,8 @@ def test_camvid_from_photos_to_scores(
     report = json.loads((tmp_path / "data" / "evaluation_report" / "report.json").read_text())
     assert report["shards"] == [first, second]
     assert (report["images"], report["images_without_truth"], report["images_failed"]) == (2, 0, 0)
-    assert 0 <= report["scores"]["aacc"] <= 1
+    assert set(report["scores"]) == {"sam_seem", "seem"}
+    assert all(0 <= scores["aacc"] <= 1 for scores in report["scores"].values())
     listed = run(["seg-assets", "shards", "list"], user).stdout.splitlines()
     assert [line.split("\t")[0] for line in listed] == [first, second]
     assert all("evaluation_metrics" in line for line in listed)

@@ -18,8 +18,19 @@ GRAPH = {
     "region_labels": ("labels", {"raw_images", "sam_masks"}, "gpu"),
     "semantic_maps": ("maps", {"sam_masks", "seem_labels", "region_labels"}, None),
     "merged_maps": ("maps", {"semantic_maps"}, None),
-    "evaluation_metrics": ("evaluation", {"merged_maps"}, None),
+    "evaluation_metrics": ("evaluation", {"seem_labels", "semantic_maps", "merged_maps"}, None),
     "evaluation_report": ("evaluation", {"evaluation_metrics"}, None),
+    "training_categories": ("training_data", set(), None),
+    "training_panoptic": ("training_data", {"raw_images", "training_categories"}, None),
+    "training_semantic": ("training_data", {"training_panoptic", "training_categories"}, None),
+    "training_grounding": ("training_data", {"training_panoptic", "training_categories"}, None),
+    "training_dataset": (
+        "training_data",
+        {"training_panoptic", "training_semantic", "training_grounding"},
+        None,
+    ),
+    "finetuned_sam": ("training", set(), "gpu"),
+    "finetuned_seem": ("training", {"training_dataset"}, "gpu"),
 }
 
 CHECKS = {
@@ -31,9 +42,19 @@ CHECKS = {
     "labels_are_sure": ("region_labels", False),
     "maps_are_complete": ("merged_maps", True),
     "truth_was_found": ("evaluation_metrics", False),
+    "segments_match_maps": ("training_panoptic", True),
+    "training_ids_match_segments": ("training_semantic", True),
+    "pixels_are_labelled": ("training_semantic", False),
+    "outlines_match_segments": ("training_grounding", True),
+    "sam_is_better_than_at_start": ("finetuned_sam", False),
+    "seem_is_better_than_at_start": ("finetuned_seem", False),
 }
 
 JOBS = {"label_shards", "mask_shards", "name_shards", "score_shards", "report"}
+JOBS |= {"training_shards", "training_folders", "finetune_sam", "finetune_seem"}
+
+OVER_ALL_SHARDS = {"evaluation_report", "training_categories", "training_dataset"}
+OVER_ALL_SHARDS |= {"finetuned_sam", "finetuned_seem"}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +83,7 @@ def test_assets_are_described_owned_and_versioned(definitions: dg.Definitions) -
         assert spec.kinds, name
         assert spec.code_version, name
         assert "dagster/code_references" in spec.metadata, name
-        if name != "evaluation_report":
+        if name not in OVER_ALL_SHARDS:
             assert isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition), name
 
 

@@ -171,6 +171,21 @@ def test_unknown_merged_classes(copied: Path, run_job: RunJob) -> None:
     assert before == after
 
 
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        ("camvid12", "there is no class table 'camvid12'; choose from ade150, .*"),
+        ("coco133", "there is no class map from 'base28' to 'coco133'; write base28_to_.*"),
+    ],
+)
+def test_metrics_in_classes_that_cannot_be_reached(
+    copied: Path, run_job: RunJob, classes: str, expected: str
+) -> None:
+    config = {"ops": {"evaluation_metrics": {"config": {"classes": classes}}}}
+    message = sentence(run_job("score_shards", copied, run_config=config))
+    assert re.fullmatch(expected, message), message
+
+
 def test_a_store_that_cannot_be_written(root: Path, run_job: RunJob) -> None:
     """The store's folder for the masks is a file, which not even root can write into."""
     Store(root / "store").write_bytes("sam_masks", b"a file")

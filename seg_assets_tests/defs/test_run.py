@@ -23,7 +23,8 @@ from seg_assets_tests.defs.conftest import (
 )
 from seg_assets_tests.stages.conftest import write_pictures
 
-PARTITIONED = sorted(set(CODE_VERSIONS) - {"evaluation_report"})
+TRAINING = {asset for asset in CODE_VERSIONS if asset.startswith("training_")}
+PARTITIONED = sorted(set(CODE_VERSIONS) - TRAINING - {"evaluation_report"})
 ON_A_DEVICE = ("sam_masks", "seem_logits", "seem_labels", "region_labels")
 NUMBERS = {
     "images": 3,
@@ -55,7 +56,7 @@ CHECKS = {
     "all_images_readable": ("raw_images", False, "WARN"),
     "masks_fit_images": ("sam_masks", True, "ERROR"),
     "every_image_has_masks": ("sam_masks", True, "WARN"),
-    "labels_are_sure": ("region_labels", False, "WARN"),  # a random SAM covers little
+    "labels_are_sure": ("region_labels", True, "WARN"),
     "maps_are_complete": ("merged_maps", True, "ERROR"),
     "truth_was_found": ("evaluation_metrics", True, "WARN"),
 }
@@ -173,8 +174,44 @@ def test_the_report_adds_up_the_shards(finished: FinishedRun, run_job: RunJob) -
     assert (
         value(done, "miou")
         == value(shard, "miou")
-        == pytest.approx(report["scores"]["miou"], abs=1e-4)
+        == pytest.approx(report["scores"]["sam_seem"]["miou"], abs=1e-4)
     )
+    assert value(done, "seem_miou") == pytest.approx(report["scores"]["seem"]["miou"], abs=1e-4)
+
+
+def test_metrics_with_and_without_masks_stand_side_by_side(finished: FinishedRun) -> None:
+    done = finished.materializations["evaluation_metrics"]
+    lines = value(done, "methods").splitlines()
+    assert lines[0] == "| method | mIoU | fwIoU | mAcc | aAcc |"
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| SAM + SEEM", "| SEEM alone"]
+    assert f"{value(done, 'seem_aacc'):.3f} |" in lines[3]
+    assert value(done, "per_class").splitlines()[0].endswith("| IoU of SEEM alone |")
+
+
+def test_metrics_can_be_had_in_other_classes(copied: Path, run_job: RunJob) -> None:
+    config = {"ops": {"evaluation_metrics": {"config": {"classes": "base28"}}}}
+    done = FinishedRun(run_job("score_shards", copied, run_config=config), copied)
+    assert value(done.materializations["evaluation_metrics"], "classes") == "base28"
+    table = value(done.materializations["evaluation_metrics"], "per_class")
+    assert "| streetlight |" in table  # which merged19 has not
+
+
+@pytest.mark.parametrize(
+    ("asset", "classes", "source"),
+    [
+        ("seem_labels", "base28", "coco133"),
+        ("region_labels", "base28", "coco133"),
+        ("semantic_maps", "base28", None),
+        ("merged_maps", "merged19", None),
+        ("evaluation_metrics", "merged19", None),
+    ],
+)
+def test_the_metadata_says_which_classes_the_ids_belong_to(
+    finished: FinishedRun, asset: str, classes: str, source: str | None
+) -> None:
+    done = finished.materializations[asset]
+    assert value(done, "classes") == classes
+    assert source is None or value(done, "source_classes") == source
 
 
 def test_a_second_run_reuses_every_image_and_tries_the_failed_ones_again(

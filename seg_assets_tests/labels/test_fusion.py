@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from seg_assets.classes.mapping import ClassMap, load_class_map
+from seg_assets.classes.table import ClassTable, SemanticClass
 from seg_assets.errors import InputError
 from seg_assets.labels.fusion import (
-    OTHERS,
     Proposal,
     RegionAnswer,
     RegionLabel,
@@ -29,6 +29,7 @@ from seg_assets.storage.schema import SCHEMAS
 
 TO_BASE28 = load_class_map("coco133", "base28")
 COCO = TO_BASE28.source
+OTHERS = len(COCO)  # the row behind the classes
 PERSON, CAR = COCO.id_of("person"), COCO.id_of("car")
 SKY, TREE = COCO.id_of("sky-other-merged"), COCO.id_of("tree-merged")
 
@@ -38,8 +39,8 @@ def region_map(ids) -> RegionMap:
     return RegionMap(ids, np.arange(ids.max(initial=0)) + 100)
 
 
-def answer(coco133_id: int, score: float = 0.9, margin: float = 0.5) -> RegionAnswer:
-    return RegionAnswer((Proposal(coco133_id, score),), margin)
+def answer(source_id: int, score: float = 0.9, margin: float = 0.5) -> RegionAnswer:
+    return RegionAnswer((Proposal(source_id, score),), margin)
 
 
 def no_scores(region_id: int) -> np.ndarray:
@@ -92,7 +93,7 @@ def test_golden_images_are_labelled_exactly(shared_dir, index):
         golden.region_map, golden.answers(), seem_map, TO_BASE28, golden.region_scores
     )
     found = {
-        str(label.region_id): (label.area, label.coco133_id, label.fallback, label.class_id)
+        str(label.region_id): (label.area, label.source_id, label.fallback, label.class_id)
         for label in labels
     }
     expected = {
@@ -127,14 +128,14 @@ def test_image_without_colliding_classes_equals_upstreams_output_too(shared_dir)
 def test_answers_are_softmax_probabilities_best_first():
     logits = np.log(np.array([[1, 5, 2, 2]], np.float32))
     (found,) = answers_of(logits, top_k=3)
-    assert [proposal.coco133_id for proposal in found.proposals] == [1, 2, 3]
+    assert [proposal.source_id for proposal in found.proposals] == [1, 2, 3]
     np.testing.assert_allclose([p.score for p in found.proposals], [0.5, 0.2, 0.2], rtol=1e-6)
     assert found.margin == pytest.approx(0.3)
 
 
 def test_of_equal_logits_the_lowest_class_wins():
     (found,) = answers_of(np.zeros((1, 134), np.float32), top_k=2)
-    assert [proposal.coco133_id for proposal in found.proposals] == [0, 1]
+    assert [proposal.source_id for proposal in found.proposals] == [0, 1]
     assert found.margin == 0
 
 
@@ -142,7 +143,7 @@ def test_logits_that_differ_are_not_tied_by_a_saturated_softmax():
     logits = np.full((1, 134), -1000.0, np.float32)
     logits[0, [5, 4]] = 800, -900
     (found,) = answers_of(logits, top_k=134)
-    assert [proposal.coco133_id for proposal in found.proposals[:3]] == [5, 4, 0]
+    assert [proposal.source_id for proposal in found.proposals[:3]] == [5, 4, 0]
     assert found.proposals[0].score == 1
 
 
@@ -157,7 +158,7 @@ def test_a_region_takes_the_class_of_its_prompt():
         region_id=1,
         mask_id=100,
         area=3,
-        coco133_id=CAR,
+        source_id=CAR,
         class_id=car,
         score=0.9,
         margin=0.5,
@@ -169,22 +170,34 @@ def test_a_region_takes_the_class_of_its_prompt():
 
 def test_a_region_answered_others_takes_the_majority_of_seems_map():
     (label,) = fuse([[1, 1, 1, 0]], {1: answer(OTHERS, 0.6)}, [[4, 2, 2, 4]])
-    assert (label.class_id, label.fallback, label.coco133_id) == (2, True, OTHERS)
+    assert (label.class_id, label.fallback, label.source_id) == (2, True, OTHERS)
     assert label.score == 0.6
     assert label.vote_share == pytest.approx(2 / 3)
 
 
 def test_a_region_without_answer_is_treated_as_others():
     (label,) = fuse([[1, 1]], {}, [[6, 6]])
-    assert (label.class_id, label.fallback, label.coco133_id) == (6, True, OTHERS)
+    assert (label.class_id, label.fallback, label.source_id) == (6, True, OTHERS)
     assert (label.score, label.margin) == (0, 0)
+
+
+@pytest.mark.parametrize("count", [3, 255])
+def test_behind_the_models_own_classes_come_the_others(count):
+    """With the largest table that a map can hold, "others" has the number of "no label"."""
+    classes = tuple(SemanticClass(i, f"class {i}", (0, 0, 0)) for i in range(count))
+    class_map = ClassMap.identity(ClassTable("own", "own", classes))
+    ids, seem_map = [[1, 2, 3]], [[0, 1, 2]]
+    answers = {1: answer(count), 2: answer(count - 1)}
+    labels = fuse(ids, answers, seem_map, class_map=class_map)
+    found = [(label.source_id, label.class_id, label.fallback) for label in labels]
+    assert found == [(count, 0, True), (count - 1, count - 1, False), (count, 2, True)]
 
 
 def test_a_class_that_the_target_table_lacks_falls_back_too():
     to_camvid = load_class_map("coco133", "camvid11")
     lacking = to_camvid.dropped()[0].id
     (label,) = fuse([[1, 1]], {1: answer(lacking)}, [[3, 3]], class_map=to_camvid)
-    assert (label.class_id, label.fallback, label.coco133_id) == (3, True, lacking)
+    assert (label.class_id, label.fallback, label.source_id) == (3, True, lacking)
 
 
 def test_a_tied_vote_goes_to_the_higher_summed_score_of_the_group():
@@ -275,7 +288,7 @@ def test_group_sums_add_the_scores_of_each_group():
 )
 @settings(max_examples=50, deadline=None)
 def test_painting_gives_each_region_its_class_and_leaves_the_rest(ids, seem_map, classes):
-    answers = {i + 1: answer(coco) for i, coco in enumerate(classes)}
+    answers = {i + 1: answer(source_id) for i, source_id in enumerate(classes)}
     labels = fuse(ids, answers, seem_map, scores=lambda _: np.zeros(133))
     painted = paint_labels(region_map(ids), labels, seem_map)
     assert painted.dtype == np.uint8
@@ -286,7 +299,7 @@ def test_painting_gives_each_region_its_class_and_leaves_the_rest(ids, seem_map,
         assert label.area == inside.sum()
         assert label.vote_share == (seem_map[inside] == label.class_id).mean()
         if not label.fallback:
-            assert label.class_id == TO_BASE28.lut[label.coco133_id]
+            assert label.class_id == TO_BASE28.lut[label.source_id]
 
 
 @pytest.mark.parametrize("ids", [[[1, 1]], [[1, 2], [2, 3]]])

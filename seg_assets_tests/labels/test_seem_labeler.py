@@ -4,9 +4,10 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from seg_assets.classes.table import ClassTable, SemanticClass
 from seg_assets.errors import InputError
 from seg_assets.labels import seem_labeler
-from seg_assets.labels.fusion import OTHERS, paint_labels
+from seg_assets.labels.fusion import paint_labels
 from seg_assets.labels.logit_factors import LogitFactors
 from seg_assets.labels.params import LabelParams
 from seg_assets.labels.prompts import RegionPrompt
@@ -63,7 +64,7 @@ def close(found, expected) -> None:
     """Equal labels; probabilities but for the rounding of differently grouped float32 sums."""
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
-        for name in ("region_id", "mask_id", "area", "coco133_id", "class_id", "fallback"):
+        for name in ("region_id", "mask_id", "area", "source_id", "class_id", "fallback"):
             assert getattr(one, name) == getattr(other, name)
         assert one.vote_share == other.vote_share
         assert one.score == pytest.approx(other.score, rel=1e-4)
@@ -71,18 +72,18 @@ def close(found, expected) -> None:
 
 def test_reading_an_image_gives_maps_of_its_size(model, text_table, image):
     seem_image = SeemLabeler(model, text_table).read(image)
-    assert seem_image.coco_map.shape == (HEIGHT, WIDTH)
-    assert seem_image.coco_map.max() < OTHERS
+    assert seem_image.source_map.shape == (HEIGHT, WIDTH)
+    assert seem_image.source_map.max() < 133
     np.testing.assert_array_equal(
         seem_image.label_map,
-        SeemLabeler(model, text_table).class_map.lut[seem_image.coco_map],
+        SeemLabeler(model, text_table).class_map.lut[seem_image.source_map],
     )
 
 
 def test_the_map_can_be_rebuilt_from_the_stored_row(model, text_table, image):
     seem_image = SeemLabeler(model, text_table).read(image)
     restored = LogitFactors.from_row(seem_image.factors.to_row("a"))
-    np.testing.assert_array_equal(restored.argmax(), seem_image.coco_map)
+    np.testing.assert_array_equal(restored.argmax(), seem_image.source_map)
 
 
 def test_the_same_input_gives_the_same_result(model, text_table, image, region_map):
@@ -109,7 +110,7 @@ def test_the_same_input_gives_the_same_result(model, text_table, image, region_m
 def test_regions_together_equal_one_at_a_time(model, text_table, image, region_map, params):
     labeler = SeemLabeler(model, text_table, params)
     seem_image = labeler.read(image)
-    assert seem_image.coco_map.shape == (HEIGHT, WIDTH)
+    assert seem_image.source_map.shape == (HEIGHT, WIDTH)
     together = labeler.label_regions(seem_image, region_map)
     assert [label.region_id for label in together] == [1, 2, 4, 5, 6, 8, 9]
     assert len({label.score for label in together}) == len(together)
@@ -213,6 +214,31 @@ def test_regions_of_another_image_are_refused(model, text_table, image):
         labeler.label_regions(labeler.read(image), other)
 
 
+def test_a_labeler_takes_the_classes_of_its_models_entry(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEG_MODELS_DIR", str(tmp_path))
+    (tmp_path / "manifest.toml").write_text(
+        """
+        [street]
+        title = "tuned"
+        kind = "seem"
+        config = "demo"
+        seed = 0
+        classes = "camvid11"
+        licence = "Apache-2.0"
+        input_size = 256
+        input_side = "short"
+        mean = [123.675, 116.28, 103.53]
+        std = [58.395, 57.12, 57.375]
+        """
+    )
+    labeler = load_seem_labeler("street")
+    assert labeler.text_table.shape == (12, DEMO.hidden)
+    assert labeler.class_map.source.name == "camvid11"
+    assert labeler.class_map.target.name == "base28"
+    params = LabelParams(semantic_classes="source")
+    assert load_seem_labeler("street", params).class_map.target.name == "camvid11"
+
+
 def test_a_labeler_is_loaded_by_the_models_name(monkeypatch, text_table):
     monkeypatch.setattr(seem_labeler, "load_text_table", lambda loaded: text_table)
     with pytest.raises(InputError, match="no_such_model"):
@@ -237,6 +263,34 @@ def test_batches_cut_a_stream():
     assert list(batches([], 2)) == []
 
 
+def own_table(count: int, name: str = "own") -> ClassTable:
+    """A table of your own, which no class map knows."""
+    classes = tuple(SemanticClass(i, f"class {i}", (i, 0, 0)) for i in range(count))
+    return ClassTable(name, "classes without a map", classes)
+
+
+def test_the_models_own_classes_decide_ids_maps_and_widths(model, image, region_map):
+    """Three classes that no map leads from: the semantic maps are in these three."""
+    generator = torch.Generator().manual_seed(4)
+    texts = F.normalize(torch.randn(4, DEMO.hidden, generator=generator), dim=-1)
+    params = LabelParams(top_k=100)
+    labeler = SeemLabeler(model, texts, params, classes=own_table(3))
+    seem_image = labeler.read(image)
+    assert seem_image.factors.class_logits.shape[1] == 4
+    assert seem_image.source_map.max() < 3
+    np.testing.assert_array_equal(seem_image.label_map, seem_image.source_map)
+    labels = labeler.label_regions(seem_image, region_map)
+    for label in labels:
+        assert sorted(p.source_id for p in label.proposals) == [0, 1, 2, 3]
+        assert label.fallback == (label.source_id == 3)
+        assert label.class_id < 3
+
+
+def test_texts_of_another_table_are_refused(model, text_table):
+    with pytest.raises(InputError, match="'camvid11' has 11 classes but 134 texts were given"):
+        SeemLabeler(model, text_table, classes="camvid11")
+
+
 @pytest.fixture(scope="module")
 def golden(shared_dir) -> Golden:
     return load_small(shared_dir / "golden/seem/golden_small")
@@ -244,23 +298,24 @@ def golden(shared_dir) -> Golden:
 
 def test_the_class_of_a_stroke_is_upstreams(golden):
     """Reference: golden_small, whose small stroke has fewer points than the model takes."""
-    labeler = SeemLabeler(golden.model, golden.table)
+    labeler = SeemLabeler(golden.model, golden.table, classes=own_table(7))
     with torch.inference_mode():
         features = golden.model.encode_image(golden.tensors["in/image"])
     rows, columns = np.nonzero(golden.tensors["in/stroke_small"].numpy())
     answer = labeler.ask(features, [RegionPrompt(5, rows, columns)])[5]
     query = int(golden.tensors["stroke_small/matched_query"])
     logits = golden.tensors["stroke_small/pred_logits"][0, query]
-    assert answer.proposals[0].coco133_id == int(golden.tensors["stroke_small/pred_class"])
+    assert answer.proposals[0].source_id == int(golden.tensors["stroke_small/pred_class"])
     expected = logits.softmax(-1).sort(descending=True)
-    assert [proposal.coco133_id for proposal in answer.proposals] == expected.indices[:3].tolist()
+    assert [proposal.source_id for proposal in answer.proposals] == expected.indices[:3].tolist()
     scores = [proposal.score for proposal in answer.proposals]
     np.testing.assert_allclose(scores, expected.values[:3].numpy(), atol=1e-5)
 
 
 def test_reading_an_image_gives_upstreams_scores(golden):
     """Reference: golden_small; tolerance: the factors are stored as float16."""
-    labeler = SeemLabeler(golden.model, golden.table, LabelParams(score_tolerance=0))
+    params = LabelParams(score_tolerance=0)
+    labeler = SeemLabeler(golden.model, golden.table, params, classes=own_table(7))
     seem_image = labeler.read(golden.tensors["in/image"].permute(1, 2, 0).numpy())
     expected = golden.tensors["eval/sem_seg"].numpy()
     np.testing.assert_allclose(seem_image.factors.scores(), expected, atol=2e-3)

@@ -74,6 +74,20 @@ def test_scores_of_a_small_matrix() -> None:
     assert scores.aacc == pytest.approx(9 / 14)
 
 
+def test_three_classes_on_4_x_4_pixels_by_hand() -> None:  # S28
+    truth = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 2, 2], [2, 2, 2, 255]], np.uint8)
+    prediction = np.array([[0, 0, 1, 1], [0, 1, 1, 1], [2, 2, 0, 0], [2, 2, 2, 2]], np.uint8)
+    scores = semantic_scores(ConfusionMatrix.of(prediction, truth, ABC))
+    np.testing.assert_allclose(scores.iou, [3 / 6, 4 / 5, 5 / 7])
+    np.testing.assert_allclose(scores.accuracy, [3 / 4, 4 / 4, 5 / 7])
+    np.testing.assert_allclose(scores.recall, [3 / 4, 4 / 4, 5 / 7])
+    np.testing.assert_allclose(scores.precision, [3 / 5, 4 / 5, 5 / 5])
+    assert scores.miou == pytest.approx((3 / 6 + 4 / 5 + 5 / 7) / 3)
+    assert scores.fwiou == pytest.approx((4 * 3 / 6 + 4 * 4 / 5 + 7 * 5 / 7) / 15)
+    assert scores.macc == pytest.approx((3 / 4 + 4 / 4 + 5 / 7) / 3)
+    assert scores.aacc == pytest.approx(12 / 15)
+
+
 def test_a_class_that_is_only_predicted_lowers_miou_but_not_macc() -> None:
     scores = score([[4, 0, 1, 0], [0, 5, 0, 0], [0, 0, 0, 0]])
     np.testing.assert_allclose(scores.iou, [0.8, 1.0, 0.0])

@@ -1,8 +1,5 @@
 import dataclasses
 import hashlib
-import io
-import pickle
-import zipfile
 
 import pytest
 import torch
@@ -10,7 +7,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from seg_assets.errors import CheckpointError, InputError
-from seg_assets.modeling.checkpoints import load_model, load_strict, read_state, state_sha256
+from seg_assets.modeling.checkpoints import load_model, load_strict, state_sha256
 from seg_assets.modeling.manifest import entry
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.ones(2)}
@@ -40,112 +37,6 @@ def a_file_entry(**changes):
 def saved(path, content, **options):
     torch.save(content, path, **options)
     return path
-
-
-@pytest.mark.parametrize("old_format", [False, True])
-def test_torch_files_give_their_tensors(tmp_path, old_format):
-    path = saved(tmp_path / "a.pth", STATE, _use_new_zipfile_serialization=not old_format)
-    state = read_state(path)
-    assert state.keys() == STATE.keys()
-    assert all(torch.equal(state[key], STATE[key]) for key in STATE)
-
-
-def test_safetensors_files_give_their_tensors(tmp_path):
-    save_file(STATE, tmp_path / "a.safetensors")
-    assert torch.equal(read_state(tmp_path / "a.safetensors")["weight"], STATE["weight"])
-
-
-@pytest.mark.parametrize("wrapper", ["model", "state_dict"])
-def test_wrapped_weights_are_unwrapped(tmp_path, wrapper):
-    path = saved(tmp_path / "a.pt", {wrapper: STATE, "step": 3})
-    assert read_state(path).keys() == STATE.keys()
-
-
-def test_the_hash_is_checked_before_the_file_is_opened(tmp_path):
-    path = tmp_path / "a.pth"
-    path.write_bytes(b"\x80 whatever")
-    found, expected = (hashlib.sha256(data).hexdigest() for data in (path.read_bytes(), b"x"))
-    with pytest.raises(CheckpointError, match=f"its sha256 is {found}, expected {expected}"):
-        read_state(path, expected)
-
-
-class Trap:
-    """Opens a file when unpickled: code in a checkpoint must never run."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
-def whole_zip():
-    buffer = io.BytesIO()
-    torch.save(STATE, buffer)
-    return buffer.getvalue()
-
-
-def other_zip():
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("readme.txt", "no weights")
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.pth", b"", "is empty, not a weights file"),
-        ("a.pth", b"<!DOCTYPE html><html>", "is a web page, not a weights file"),
-        ("a.pth", b'{"error": "gated"}', "is a JSON text"),
-        ("a.pth", b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
-        ("a.pth", whole_zip()[:-200], "is truncated or damaged"),
-        ("a.pth", whole_zip()[:40], "is truncated or damaged"),
-        ("a.pth", other_zip(), "is truncated or damaged"),
-        ("a.pth", b"\x80\x02", "damaged"),
-        ("a.pth", b"not weights at all", "damaged"),
-        ("a.safetensors", b"\x05\x00", "is truncated or damaged"),
-        ("a.safetensors", whole_zip(), "is truncated or damaged"),
-    ],
-)
-def test_files_that_are_no_weights_are_one_sentence(tmp_path, name, content, message):
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=message) as raised:
-        read_state(path)
-    assert str(path) in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
-def test_code_in_a_pickle_never_runs(tmp_path):
-    trace = tmp_path / "it_ran"
-    for name, write in [
-        ("raw.pth", lambda file: pickle.dump({"weight": Trap(trace)}, file, protocol=2)),
-        ("zip.pth", lambda file: torch.save({"weight": Trap(trace)}, file)),
-    ]:
-        with (tmp_path / name).open("wb") as file:
-            write(file)
-        with pytest.raises(CheckpointError, match="more than plain tensors"):
-            read_state(tmp_path / name)
-    assert not trace.exists()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ([torch.ones(1)], "holds no table of tensors"),
-        ({}, "holds no table of tensors"),
-        ({"weight": torch.ones(1), "step": 3}, "'step' is a int, not a tensor"),
-    ],
-)
-def test_other_contents_are_no_checkpoint(tmp_path, content, message):
-    with pytest.raises(CheckpointError, match=message):
-        read_state(saved(tmp_path / "a.pth", content))
-
-
-def test_no_file_is_one_sentence(tmp_path):
-    with pytest.raises(CheckpointError, match="there is no weights file at"):
-        read_state(tmp_path)
 
 
 def test_strict_loading_fills_the_network():
@@ -264,3 +155,89 @@ def test_the_hash_of_a_state_sees_names_types_shapes_and_values():
 def test_missing_weights_without_an_address_are_to_be_put_there(folder):
     with pytest.raises(CheckpointError, match=r"mine are not at .*mine\.pth: put the file there"):
         load_model(a_file_entry(), small_network)
+
+
+# --- a file on the weights of another entry ----------------------------------------------------
+
+BASE = """
+[base]
+title = "whole"
+kind = "sam"
+config = "any"
+file = "base.pth"
+licence = "Apache-2.0"
+input_size = 64
+input_side = "long"
+mean = [123.675, 116.28, 103.53]
+std = [58.395, 57.12, 57.375]
+"""
+
+
+def add_adapter(model: nn.Module) -> None:
+    model.adapter = nn.Linear(2, 2, bias=False)
+
+
+@pytest.fixture
+def tuned(folder):
+    """A base of its own and an entry on it, whose file holds the adapter alone."""
+    (folder / "manifest.toml").write_text(BASE)
+    saved(folder / "base.pth", STATE)
+    saved(folder / "mine.pth", {"adapter.weight": torch.eye(2)})
+    return a_file_entry(config="any", base="base")
+
+
+def test_what_training_added_lies_on_the_weights_of_the_base(folder, tuned):
+    loaded = load_model(tuned, small_network, extend=add_adapter)
+    found = loaded.model.state_dict()
+    assert found.keys() == {*STATE, "adapter.weight"}
+    assert torch.equal(found["weight"], STATE["weight"])
+    assert torch.equal(found["adapter.weight"], torch.eye(2))
+    assert (loaded.entry, loaded.trained) == (tuned, True)
+    assert not loaded.model.training
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+
+
+def test_what_training_changed_replaces_the_weights_of_the_base(folder, tuned):
+    saved(folder / "mine.pth", {"bias": torch.full((2,), 7.0)})
+    found = load_model(tuned, small_network).model.state_dict()
+    assert found["bias"].tolist() == [7, 7]
+    assert torch.equal(found["weight"], STATE["weight"])
+
+
+def test_the_hash_covers_the_file_and_its_base(folder, tuned):
+    hashes = set()
+    for base, own in [(0, 0), (1, 0), (0, 1)]:
+        saved(folder / "base.pth", {key: value + base for key, value in STATE.items()})
+        saved(folder / "mine.pth", {"adapter.weight": torch.eye(2) + own})
+        hashes.add(load_model(tuned, small_network, extend=add_adapter).sha256)
+    assert len(hashes) == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"bias": torch.ones(2)}, r"mine\.pth does not .* 1 missing \(adapter\.weight\)"),
+        ({"adapter.weight": torch.eye(2), "x": torch.ones(1)}, r"mine\.pth .* 1 unknown \(x\)"),
+        ({"adapter.weight": torch.ones(3, 3)}, r"1 of wrong shape \(adapter\.weight \(3, 3\) for"),
+    ],
+)
+def test_a_file_on_a_base_holds_all_that_was_added_and_nothing_unknown(
+    folder, tuned, state, message
+):
+    saved(folder / "mine.pth", state)
+    with pytest.raises(CheckpointError, match=message):
+        load_model(tuned, small_network, extend=add_adapter)
+
+
+def test_a_base_without_weights_is_named(folder, tuned):
+    (folder / "base.pth").unlink()
+    with pytest.raises(CheckpointError, match=r"the weights of base are not at .*base\.pth"):
+        load_model(tuned, small_network, extend=add_adapter)
+
+
+def test_on_a_base_the_global_random_state_stays_as_it_was(folder, tuned):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    load_model(tuned, small_network, extend=add_adapter)
+    assert torch.equal(torch.rand(3), expected)

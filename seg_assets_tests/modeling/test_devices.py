@@ -9,7 +9,13 @@ import torch
 
 from seg_assets.errors import InputError, StoreError
 from seg_assets.modeling import devices
-from seg_assets.modeling.devices import Slot, default_lock_dir, lease, parse_devices
+from seg_assets.modeling.devices import (
+    Slot,
+    default_lock_dir,
+    lease,
+    lease_several,
+    parse_devices,
+)
 
 HOLDER = """
 import sys, time
@@ -75,7 +81,7 @@ def test_who_finds_no_free_slot_waits_for_one(tmp_path, monkeypatch, caplog):
         assert leased == []
     waiting.join(timeout=10)
     assert leased == slots
-    assert "no slot is free (of 1)" in caplog.text
+    assert "too few slots are free (of 1)" in caplog.text
 
 
 def test_an_error_in_the_block_frees_the_slot(tmp_path):
@@ -119,3 +125,41 @@ def test_a_lock_never_follows_a_link(tmp_path):
 
 def test_locks_belong_to_the_user():
     assert str(os.getuid()) in str(default_lock_dir())
+
+
+def test_several_slots_are_held_together_or_not_at_all(tmp_path):
+    slots = parse_devices("cpu:3")
+    with lease_several(slots, 2, tmp_path) as held:
+        assert [slot.index for slot in held] == [0, 1]
+        with lease(slots, tmp_path) as third:  # the one that is left
+            assert third.index == 2
+    with lease_several(slots, 3, tmp_path) as held:
+        assert len(held) == 3
+
+
+def test_a_cuda_device_is_taken_once_for_several(tmp_path):
+    slots = parse_devices("cuda:0,cuda:1", processes_per_device=2)
+    with lease_several(slots, 2, tmp_path) as held:
+        assert [slot.device for slot in held] == ["cuda:0", "cuda:1"]
+    with pytest.raises(InputError, match="3 devices are asked for and there are 2"):
+        lease_several(slots, 3, tmp_path).__enter__()
+
+
+def test_who_waits_for_several_holds_none(tmp_path):
+    slots = parse_devices("cpu:2")
+    waiting = threading.Event()
+
+    def want_two():
+        waiting.set()
+        with lease_several(slots, 2, tmp_path):
+            pass
+
+    with lease([slots[1]], tmp_path):
+        other = threading.Thread(target=want_two)
+        other.start()
+        waiting.wait()
+        time.sleep(0.3)
+        with lease([slots[0]], tmp_path):  # free, although the other one wants it
+            pass
+    other.join(timeout=10)
+    assert not other.is_alive()

@@ -69,3 +69,30 @@ def test_missing_weights_say_how_to_get_them() -> None:
         checkpoint_identity(model(url="https://example.org/mine.pth", sha256=HASH))
     with pytest.raises(CheckpointError, match="put the file there"):
         checkpoint_identity(model(file="mine.safetensors"))
+
+
+def test_a_file_on_a_base_is_named_with_its_base(models: Path) -> None:
+    (models / "manifest.toml").write_text(
+        """
+        [below]
+        title = "whole"
+        kind = "sam"
+        config = "tiny"
+        file = "below.pth"
+        licence = "Apache-2.0"
+        input_size = 64
+        input_side = "long"
+        mean = [0, 0, 0]
+        std = [1, 1, 1]
+        """
+    )
+    tuned = model(file="mine.safetensors", base="below")
+    write_weights(tuned, b"one")
+    with pytest.raises(CheckpointError, match="the weights of below are not at"):
+        checkpoint_identity(tuned)
+    names = []
+    for content in (b"two", b"three"):
+        (models / "below.pth").write_bytes(content)
+        names.append(checkpoint_identity(tuned))
+    own, first, second = (hashlib.sha256(data).hexdigest() for data in (b"one", b"two", b"three"))
+    assert names == [f"{own} on {first}", f"{own} on {second}"]

@@ -4,7 +4,15 @@ import pytest
 
 from seg_assets.errors import InputError
 from seg_assets.modeling import manifest as manifest_module
-from seg_assets.modeling.manifest import entry, manifest, models_dir, shipped_dir, weights_path
+from seg_assets.modeling.manifest import (
+    base_of,
+    entry,
+    manifest,
+    models_dir,
+    shipped_dir,
+    weights_path,
+)
+from seg_assets_tests.conftest import REPOSITORY
 
 OWN = """
 [mine]
@@ -81,6 +89,9 @@ def test_an_own_folder_may_add_models_of_its_own(own_folder):
         (("mean = [1, 2, 3]", ""), r"model 'mine', mean: "),
         (("mean =", "maen ="), r"model 'mine', "),
         (('file = "weights/mine.safetensors"', ""), "needs one of url, file or seed"),
+        (("file =", 'base = "sam_vit_b"\nseed = 1\nfile ='), "has a base, under which no seed can"),
+        (("file =", "adapters = {}\nfile ="), "has adapters, which only a seem model can carry"),
+        (("file =", "adapters = {geometry = 1}\nfile ="), "model 'mine', adapters.geometry: "),
         (("[mine]", "mine = 1"), r"must be a \[table\]|cannot be read"),
         (("[mine]", "[mine"), "cannot be read"),
     ],
@@ -119,3 +130,59 @@ def test_weights_that_ship_are_found_whatever_the_folder(own_folder, tmp_path, m
     assert weights_path(mine) == own_folder / "demo" / "mine.safetensors"
     (shipped / "demo" / "mine.safetensors").write_bytes(b"x")
     assert weights_path(mine) == shipped / "demo" / "mine.safetensors"
+
+
+# --- fine-tuned entries ------------------------------------------------------------------------
+
+TUNED = OWN.replace('"sam"', '"seem"').replace('"vit_b"', '"focal_l"') + "\n".join(
+    ('base = "seem_focall_v1"', 'classes = "rooms.toml"', "[mine.adapters]", 'geometry = "compact"')
+)
+
+
+def test_a_seem_names_the_classes_of_coco_unless_it_says_otherwise():
+    assert entry("seem_focall_v1").classes == "coco133"
+    assert entry("seem_demo").adapters is None
+
+
+def test_the_fine_tuned_entry_of_the_page_is_one(own_folder):
+    page = (REPOSITORY / "models" / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (own_folder / "manifest.toml").write_text(example)
+    found = entry("my_seem", kind="seem")
+    assert base_of(found) == entry("seem_focall_v1")
+    assert found.classes == str(own_folder / "roofs.toml")
+    assert found.adapters is not None
+    assert (found.adapters.backbone, found.adapters.decoder) == (False, True)
+
+
+def test_a_table_lies_beside_the_manifest_that_names_it(own_folder):
+    (own_folder / "manifest.toml").write_text(TUNED)
+    assert entry("mine").classes == str(own_folder / "rooms.toml")
+    (own_folder / "manifest.toml").write_text(TUNED.replace("rooms.toml", "/far/rooms.toml"))
+    assert entry("mine").classes == "/far/rooms.toml"
+    (own_folder / "manifest.toml").write_text(TUNED.replace("rooms.toml", "camvid11"))
+    assert entry("mine").classes == "camvid11"
+
+
+def test_the_weights_below_are_those_of_another_entry(own_folder):
+    (own_folder / "manifest.toml").write_text(TUNED)
+    adapters = entry("mine").adapters
+    assert adapters is not None
+    assert adapters.geometry == "compact"
+    assert base_of(entry("mine")) == entry("seem_focall_v1")
+    assert base_of(entry("seem_focall_v1")) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('base = "seem_focall_v1"', 'base = "nix"'), "no model is called 'nix'"),
+        (('base = "seem_focall_v1"', 'base = "sam_vit_b"'), "'sam_vit_b' is no seem model"),
+        (('base = "seem_focall_v1"', 'base = "mine"'), "cannot lie on mine, which is no plain"),
+        (('"focal_l"', '"demo"'), "has the configuration 'demo' and its base .* 'focal_l'"),
+    ],
+)
+def test_a_base_is_a_whole_network_of_the_same_kind(own_folder, change, message):
+    (own_folder / "manifest.toml").write_text(TUNED.replace(*change))
+    with pytest.raises(InputError, match=message):
+        base_of(entry("mine"))

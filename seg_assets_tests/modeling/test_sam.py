@@ -1,7 +1,9 @@
+import json
 import logging
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from seg_assets.errors import CheckpointError, InputError
 from seg_assets.modeling.sam import DEMO, SAM_CONFIGS, TINY, build_sam, load_sam
@@ -51,6 +53,24 @@ def test_the_checkpoint_of_another_size_is_refused(tmp_path, monkeypatch):
         load_sam("sam_test")
 
 
+def test_d4_weights_of_another_normalisation_are_refused(tmp_path, monkeypatch):
+    """The file says that training saw 0 to 1, the manifest has SAM's mean and deviation."""
+    _own_manifest(tmp_path, monkeypatch, config="tiny", source='file = "weights.safetensors"')
+    state = build_sam(TINY).state_dict()
+
+    def save(mean: list[float], std: list[float]) -> None:
+        said = {"description": {"normalisation": {"mean": mean, "std": std}}}
+        save_file(state, tmp_path / "weights.safetensors", {"seg_assets": json.dumps(said)})
+
+    save([0.0] * 3, [255.0] * 3)
+    with pytest.raises(CheckpointError, match=r"trained on pixels with mean \[0.0, 0.0, 0.0\]"):
+        load_sam("sam_test")
+    save([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+    assert load_sam("sam_test").trained
+    save_file(state, tmp_path / "weights.safetensors")  # nobody has said anything
+    assert load_sam("sam_test").trained
+
+
 def test_an_unknown_configuration_is_named(tmp_path, monkeypatch):
     _own_manifest(tmp_path, monkeypatch, config="vit_x")
     torch.save(build_sam(TINY).state_dict(), tmp_path / "weights.pth")
@@ -73,20 +93,21 @@ def test_seeded_weights_are_the_same_each_time(tmp_path, monkeypatch, caplog):
 def test_the_demo_model_is_small_and_has_the_sizes_it_was_designed_with():
     sam = build_sam(DEMO)
     parameters = sum(p.numel() for p in sam.parameters())
-    assert 2.8e6 < parameters < 3.0e6
+    assert 2.7e6 < parameters < 2.9e6
     with torch.inference_mode():
-        assert sam.image_encoder(torch.zeros(1, 3, 256, 256)).shape == (1, 128, 32, 32)
+        assert sam.image_encoder(torch.zeros(1, 3, 192, 192)).shape == (1, 128, 24, 24)
 
 
-def test_masks_depend_on_the_prompt_before_any_training():
-    torch.manual_seed(0)
+@pytest.mark.parametrize("seed", range(3))
+def test_masks_depend_on_the_prompt_before_any_training(seed: int):
+    """With the package's own start values, logits of two points differ by 0.01 at most."""
+    torch.manual_seed(seed)
     sam = build_sam(TINY)
     with torch.inference_mode():
         features = sam.image_encoder(torch.rand(1, 3, 128, 128))
         corners = torch.tensor([[[10.0, 10.0]], [[110.0, 100.0]]])
         logits, _ = _decode(sam, features, corners)
-    spread = logits.std()
-    assert (logits[0] - logits[1]).std() > 0.1 * spread > 0.1
+    assert (logits[0] - logits[1]).std() > 0.1
 
 
 def _decode(sam, features: torch.Tensor, points: torch.Tensor | None = None):

@@ -11,7 +11,7 @@ from seg_assets.labels.params import LabelParams
 from seg_assets.masks.generator import MaskGenerator
 from seg_assets.masks.params import MaskParams
 from seg_assets.pipeline import Pipeline
-from seg_assets.stages.evaluation import score_merged_maps, sum_shards, write_report
+from seg_assets.stages.evaluation import score_maps, sum_shards, write_report
 from seg_assets.stages.maps import merge_maps, paint_semantic_maps
 from seg_assets.stages.raw_images import record_raw_images
 from seg_assets.stages.run import StageReport
@@ -45,7 +45,7 @@ def run_chain(
         "seem": label_with_seem(store, shard.name, seem="seem_demo", params=LabelParams()),
         "semantic_maps": paint_semantic_maps(store, shard.name),
         "merged_maps": merge_maps(store, shard.name),
-        "evaluation_metrics": score_merged_maps(store, shard),
+        "evaluation_metrics": score_maps(store, shard),
     }
 
 
@@ -82,9 +82,9 @@ def test_stages_and_pipeline_give_the_same(store: Store, shard: Shard) -> None:
         np.testing.assert_array_equal(semantic, result.semantic_map)
         merged = read_map(store, "merged_maps", shard.name, name)
         np.testing.assert_array_equal(merged, result.merged_map)
-        coco = read_map(store, "seem_labels", shard.name, name, "coco133_map")
+        source = read_map(store, "seem_labels", shard.name, name, "source_map")
         factors = LogitFactors.from_row(store.open_shard("seem_logits", shard.name).rows(name)[0])
-        np.testing.assert_array_equal(coco, factors.argmax())
+        np.testing.assert_array_equal(source, factors.argmax())
         assert len(store.open_shard("sam_masks", shard.name).rows(name)) == len(result.masks)
 
 
@@ -167,7 +167,7 @@ def test_a_fault_of_the_setup_stops_the_run(
 
 
 def test_without_masks_the_map_is_seems_own(store: Store, shard: Shard) -> None:
-    run_chain(store, shard, EVERYTHING.model_copy(update={"stability_score_thresh": 1.0}))
+    run_chain(store, shard, EVERYTHING.model_copy(update={"pred_iou_thresh": 1.0}))
     assert store.open_shard("sam_masks", shard.name).read().num_rows == 0
     for image_id in GOOD:
         seem = read_map(store, "seem_labels", shard.name, image_id)
@@ -185,8 +185,7 @@ def test_scores_are_those_of_the_maps_against_the_truth(store: Store, shard: Sha
         correct += int((truth == predicted).sum())
         total += truth.size
     evaluation = sum_shards(store, [shard.name])
-    scores = evaluation.scores()
-    assert scores is not None
+    scores = evaluation.scores()["sam_seem"]
     assert scores.aacc == pytest.approx(correct / total)
     assert (evaluation.images, evaluation.without_truth) == (3, 0)
     write_report(store, [shard.name])

@@ -53,8 +53,8 @@ def label_map() -> np.ndarray:
 def fill(store: Store) -> None:
     """Two good images and a bad one, with two regions each."""
     palette = np.zeros((256, 3), np.uint8)
-    region = {"mask_id": 0, "area": 5, "coco133_id": 0, "score": 0.5, "margin": 0.1}
-    region |= {"vote_share": 1.0, "fallback": False, "proposals": [{"coco133_id": 0, "score": 0.5}]}
+    region = {"mask_id": 0, "area": 5, "source_id": 0, "score": 0.5, "margin": 0.1}
+    region |= {"vote_share": 1.0, "fallback": False, "proposals": [{"source_id": 0, "score": 0.5}]}
     rows = {
         "region_labels": lambda _: [region | {"region_id": n, "class_id": n} for n in (1, 2)],
         "merged_maps": lambda image: [{"label_map": png_cell(label_map(), palette, image)}],

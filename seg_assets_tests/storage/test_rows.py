@@ -7,7 +7,7 @@ from seg_assets.errors import StoreError
 from seg_assets.storage.rows import rows_to_table
 from seg_assets.storage.schema import SCHEMAS
 
-METRICS = {"table": "camvid11", "pixels": 4, "ignored": 0, "confusion": [1, 2]}
+METRICS = {"method": "seem", "table": "camvid11", "pixels": 4, "ignored": 0, "confusion": [1, 2]}
 PICTURE = {"bytes": b"png", "path": "a.png"}
 
 

@@ -14,6 +14,9 @@ ASSETS = [
     "semantic_maps",
     "merged_maps",
     "evaluation_metrics",
+    "training_panoptic",
+    "training_semantic",
+    "training_grounding",
     "errors",
 ]
 

@@ -165,7 +165,7 @@ def test_a_file_that_grows_too_large_leaves_no_half_file(tmp_path: Path) -> None
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
         f"store = Store({str(tmp_path)!r})\n"
-        "row = {'table': 't', 'pixels': 0, 'ignored': 0}\n"
+        "row = {'method': 'm', 'table': 't', 'pixels': 0, 'ignored': 0}\n"
         "try:\n"
         f"    with store.write_shard({ASSET!r}, {SHARD!r}, ['a', 'b'], {{}}) as writer:\n"
         "        for image_id in writer.pending:\n"

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, cast
 
@@ -80,8 +80,7 @@ def find_tar_images(
 ) -> list[ImageRef]:
     """Read the table of a tar file once: where each image in it begins and how long it is.
 
-    Links, sparse files, absolute names and names with ".." are left out; of two members with one
-    name the later counts, as it does for tar itself. A warning tells of either.
+    Members are left out and chosen as by `find_tar_files`.
 
     Args:
         uri: an uncompressed tar file, on this machine or under an fsspec URL.
@@ -93,6 +92,38 @@ def find_tar_images(
     Raises:
         InputError: not a tar file, compressed, empty, truncated, or without images.
     """
+    files = find_tar_files(uri, is_image_name, storage_options=storage_options)
+    if not files:
+        raise InputError(f"{uri} holds no images: give a tar file with .jpg members")
+    logger.info("%s: %d images", uri, len(files))
+    return [
+        ImageRef(image_id, files[name].uri, files[name].offset, files[name].size)
+        for image_id, name in image_ids(files).items()
+    ]
+
+
+def find_tar_files(
+    uri: str | os.PathLike[str],
+    wanted: Callable[[str], bool],
+    *,
+    storage_options: StorageOptions = None,
+) -> dict[str, ImageRef]:
+    """Read the table of a tar file once: where the wanted members lie.
+
+    Links, sparse files, absolute names and names with ".." are left out; of two members with one
+    name the later counts, as it does for tar itself. A warning tells of either.
+
+    Args:
+        uri: an uncompressed tar file, on this machine or under an fsspec URL.
+        wanted: tells by a member's name whether it is asked for; hidden members never are.
+        storage_options: keyword arguments of the fsspec file system.
+
+    Returns:
+        name -> reference, whose image id is the name, in the order of the tar.
+
+    Raises:
+        InputError: not a tar file, compressed, empty or truncated.
+    """
     folder = open_folder(uri, storage_options)
     members = _read_table(folder, os.fspath(uri))
     named: dict[str, tarfile.TarInfo] = {}
@@ -100,7 +131,7 @@ def find_tar_images(
     repeated: list[str] = []
     for member in members:
         name = re.sub(r"^(\./+)+", "", member.name)
-        if not is_image_name(name) or name.rsplit("/", 1)[-1].startswith("."):
+        if not wanted(name) or name.rsplit("/", 1)[-1].startswith("."):
             continue
         if not member.isreg() or member.issparse() or not _is_plain(name):
             refused.append(member.name)
@@ -110,14 +141,11 @@ def find_tar_images(
         named[name] = member
     _warn(uri, refused, "are links, sparse or have unsafe names and are left out")
     _warn(uri, repeated, "occur more than once; the last of each counts")
-    if not named:
-        raise InputError(f"{uri} holds no images: give a tar file with .jpg members")
-    logger.info("%s: %d images", uri, len(named))
     location = folder.uri_of(folder.path)
-    return [
-        ImageRef(image_id, location, named[name].offset_data, named[name].size)
-        for image_id, name in image_ids(named).items()
-    ]
+    return {
+        name: ImageRef(name, location, member.offset_data, member.size)
+        for name, member in named.items()
+    }
 
 
 def _read_table(folder: Folder, uri: str) -> list[tarfile.TarInfo]:

@@ -1,6 +1,7 @@
 """evaluation_metrics per shard, evaluation_report over all shards."""
 
 import dagster as dg
+from pydantic import Field
 
 from seg_assets.data.shards import load_shard
 from seg_assets.defs import previews
@@ -17,7 +18,7 @@ from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import StoreResource
 from seg_assets.stages.evaluation import (
     REPORT_PATH,
-    score_merged_maps,
+    score_maps,
     scored_shards,
     sum_shards,
     write_report,
@@ -25,8 +26,18 @@ from seg_assets.stages.evaluation import (
 from seg_assets.stages.run import CODE_VERSIONS
 
 
+class EvaluationConfig(StageConfig):
+    """Options of the stage."""
+
+    classes: str | None = Field(
+        default=None,
+        description="Class table in which maps and ground truth are compared, a name or the path "
+        "of a .toml file; both must have a class map to it. Empty: that of merged_maps.",
+    )
+
+
 @dg.asset(
-    deps=["merged_maps"],
+    deps=["seem_labels", "semantic_maps", "merged_maps"],
     partitions_def=shards,
     group_name="evaluation",
     kinds={"numpy", "parquet"},
@@ -34,16 +45,17 @@ from seg_assets.stages.run import CODE_VERSIONS
     code_version=CODE_VERSIONS["evaluation_metrics"],
 )
 def evaluation_metrics(
-    context: dg.AssetExecutionContext, config: StageConfig, store: StoreResource
+    context: dg.AssetExecutionContext, config: EvaluationConfig, store: StoreResource
 ) -> dg.MaterializeResult:
-    """Merged maps against ground truth: one confusion matrix per image, summed for the shard.
+    """Maps against ground truth: confusion matrices per image, summed for the shard.
 
-    Both sides meet in the merged classes. Images without ground truth are counted, not scored.
+    SAM + SEEM and SEEM alone are both scored. All meet in the merged classes, or in those that the
+    config names. Images without ground truth are counted, not scored.
     """
     with plain_failures():
         opened, name = store.open(), context.partition_key
         shard = load_shard(opened, name)
-        report = score_merged_maps(opened, shard, recompute=config.recompute)
+        report = score_maps(opened, shard, classes=config.classes, recompute=config.recompute)
         evaluation = sum_shards(opened, [name])
         return dg.MaterializeResult(
             metadata={

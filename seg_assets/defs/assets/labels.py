@@ -23,9 +23,9 @@ from seg_assets.stages.seem_labels import SEEM_ASSETS, label_with_seem
 DESCRIPTIONS = {
     "seem_logits": (
         "The exact factors of SEEM's class scores: class logits and mask logits of the queries "
-        "that matter, float16. `LogitFactors.from_row(row).scores()` rebuilds (133, H, W)."
+        "that matter, float16. `LogitFactors.from_row(row).scores()` rebuilds (classes, H, W)."
     ),
-    "seem_labels": "SEEM's own label per pixel, as COCO-133 and as base28 maps.",
+    "seem_labels": "SEEM's own label per pixel, in its own classes (COCO's 133) and as base28.",
     "region_labels": (
         "The class of each SAM region, with score, margin to the runner-up, the share of its "
         "pixels where SEEM's own map agrees, and whether the fallback vote decided."

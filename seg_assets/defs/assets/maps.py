@@ -14,6 +14,7 @@ from seg_assets.defs.metadata import (
 )
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import StoreResource
+from seg_assets.labels.params import MERGED_CLASSES
 from seg_assets.stages.maps import merge_maps, paint_semantic_maps
 from seg_assets.stages.run import CODE_VERSIONS, StageReport
 from seg_assets.storage.store import Store
@@ -23,7 +24,10 @@ class MergedMapsConfig(StageConfig):
     """Options of the stage."""
 
     classes: str = Field(
-        default="merged19", description="Class table of the maps; base28 must have a map to it."
+        default=MERGED_CLASSES,
+        description="Class table of the maps, a name or the path of a .toml file; that of "
+        "semantic_maps must have a class map to it. Where merged19 has none, the maps stay as "
+        "they are.",
     )
 
 
@@ -38,7 +42,7 @@ class MergedMapsConfig(StageConfig):
 def semantic_maps(
     context: dg.AssetExecutionContext, config: StageConfig, store: StoreResource
 ) -> dg.MaterializeResult:
-    """A base28 map per image: each region's class, and SEEM's own label where SAM saw nothing."""
+    """A class per pixel: that of the region, and SEEM's own where SAM saw nothing; as base28."""
     with plain_failures():
         opened, name = store.open(), context.partition_key
         report = paint_semantic_maps(opened, name, recompute=config.recompute)

@@ -55,11 +55,6 @@ def coco_names() -> tuple[str, ...]:
     return load_class_table("coco133").names
 
 
-def coco_things() -> frozenset[int]:
-    """Ids of the countable classes among COCO's 133."""
-    return frozenset(c.id for c in load_class_table("coco133").classes if c.is_thing)
-
-
 def build_text_table(
     model: Seem, names: Sequence[str] | None = None, templates: Sequence[str] | None = None
 ) -> Tensor:
@@ -108,12 +103,16 @@ def load_text_table(loaded: LoadedModel[Seem], names: Sequence[str] | None = Non
 
     Args:
         loaded: the model, and the hash of its weights.
-        names: class names without the "no object" class, or None for COCO's 133.
+        names: class names without the "no object" class, or None for those of the class table
+            that the model's entry names.
 
     Returns:
         (names + 1, hidden) float32 on the model's device.
+
+    Raises:
+        InputError: the model's class table cannot be read.
     """
-    names = tuple(names or coco_names())
+    names = tuple(names or load_class_table(loaded.entry.classes).names)
     if not loaded.trained:
         return build_text_table(loaded.model, names)
     weights = weights_path(loaded.entry)

@@ -4,7 +4,7 @@ This is the wiring of upstream's demo decoder: object queries read the prompt to
 `decoder_v1.py` wires the same weights as the multi-object model was trained.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -30,6 +30,16 @@ from seg_assets.modeling.seem.prompts import (
     masked_mean,
     sample,
 )
+
+# The lists of adapters that a decoder may carry (`adapters.py`): behind the three parts of each
+# layer, and beside the mask embedding of each prediction head.
+CROSS_ADAPTERS = "transformer_cross_attention_layers_adapters"
+SELF_ADAPTERS = "transformer_self_attention_layers_adapters"
+FFN_ADAPTERS = "transformer_ffn_layers_adapters"
+HEAD_ADAPTERS = "predictions_heads_mask_embs_adapters"
+LAST_HEAD = -1
+
+Layer = Callable[..., Tensor]
 
 
 class QueryDecoder(nn.Module):
@@ -62,17 +72,19 @@ class QueryDecoder(nn.Module):
         # in every checkpoint, read by the v1.0 wiring only
         self.spatial_embed = nn.Embedding(config.memory_slots, dim)
         self.spatial_featured = nn.Embedding(config.memory_slots, dim)
+        for name in (CROSS_ADAPTERS, SELF_ADAPTERS, FFN_ADAPTERS, HEAD_ADAPTERS):
+            self.register_module(name, None)
 
-    def layers(self) -> Iterator[tuple[int, CrossAttentionLayer, SelfAttentionLayer, FeedForward]]:
+    def layers(self) -> Iterator[tuple[int, Layer, Layer, Layer]]:
         """(level, cross attention, self attention, feed-forward) in order; levels take turns."""
         stacks = zip(
-            self.transformer_cross_attention_layers,
-            self.transformer_self_attention_layers,
-            self.transformer_ffn_layers,
+            _adapted(self.transformer_cross_attention_layers, getattr(self, CROSS_ADAPTERS)),
+            _adapted(self.transformer_self_attention_layers, getattr(self, SELF_ADAPTERS)),
+            _adapted(self.transformer_ffn_layers, getattr(self, FFN_ADAPTERS)),
             strict=True,
         )
         for i, (cross, self_attention, ffn) in enumerate(stacks):
-            yield i % LEVELS, cross, self_attention, ffn  # type: ignore[misc]
+            yield i % LEVELS, cross, self_attention, ffn
 
     def prepare(
         self, pixels: PixelFeatures, padded_size: tuple[int, int], image_size: tuple[int, int]
@@ -125,18 +137,26 @@ class QueryDecoder(nn.Module):
         query = masked_mean(sample(features.mask_features, mean.xy), mean.valid)
         return RegionPrompt(tokens, [at.valid for at in levels], query)
 
-    def heads(self, queries: Tensor, text_table: Tensor) -> Prediction:
-        """Class logits, caption and mask embeddings of queries (N, Q, C)."""
+    def heads(self, queries: Tensor, text_table: Tensor, head: int = LAST_HEAD) -> Prediction:
+        """Class logits, caption and mask embeddings of queries (N, Q, C).
+
+        Head 0 stands before the first layer, head i behind layer i - 1.
+        """
         z = self.decoder_norm(queries)
         captions = z @ self.class_embed
         logits = self.lang_encoder.logit_scale.exp() * unit(captions) @ text_table.T
         return Prediction(
-            full_precision(logits), full_precision(captions), full_precision(self.mask_embed(z))
+            full_precision(logits), full_precision(captions), full_precision(self._masks(z, head))
         )
 
-    def mask_embeddings(self, queries: Tensor) -> Tensor:
+    def mask_embeddings(self, queries: Tensor, head: int = LAST_HEAD) -> Tensor:
         """Mask embeddings alone: (N, Q, C) -> (N, Q, mask_dim)."""
-        return self.mask_embed(self.decoder_norm(queries))
+        return self._masks(self.decoder_norm(queries), head)
+
+    def _masks(self, z: Tensor, head: int) -> Tensor:
+        adapters = getattr(self, HEAD_ADAPTERS)
+        embeddings = self.mask_embed(z)
+        return embeddings if adapters is None else embeddings + adapters[head](z)
 
     def forward(
         self,
@@ -174,10 +194,10 @@ class QueryDecoder(nn.Module):
         trace: list[Prediction] = []
         for i, (level, cross, self_attention, ffn) in enumerate(self.layers()):
             if auxiliary:
-                trace.append(self.heads(objects, text_table))
+                trace.append(self.heads(objects, text_table, i))
                 embeddings = trace[-1].mask_embeddings
             else:  # between layers nobody asks for classes
-                embeddings = self.mask_embeddings(objects)
+                embeddings = self.mask_embeddings(objects, i)
             visible = visible_cells(embeddings, features.level_mask_features[level])
             objects = cross(
                 objects, places, features.memory[level], features.positions[level], visible
@@ -195,6 +215,22 @@ class QueryDecoder(nn.Module):
             mixed = ffn(mixed)
             objects, words = mixed[:, :count], mixed[:, count:]
         return replace(self.heads(objects, text_table), auxiliary=trace)
+
+
+def _adapted(layers: Iterable[nn.Module], adapters: Iterable[nn.Module] | None) -> Iterator[Layer]:
+    """The layers, each followed by its adapter where there are adapters."""
+    if adapters is None:
+        yield from layers
+        return
+    for layer, adapter in zip(layers, adapters, strict=True):
+        yield _followed(layer, adapter)
+
+
+def _followed(layer: Layer, adapter: Layer) -> Layer:
+    def run(*inputs: Tensor | None) -> Tensor:
+        return adapter(layer(*inputs))
+
+    return run
 
 
 def prompt_count(

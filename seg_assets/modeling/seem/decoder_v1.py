@@ -48,11 +48,13 @@ class MaskRound:
         masks: (N, H / 4, W / 4) logits; the next round takes them as `previous`.
         choice: (N,) int64, which of its three queries a mask chose.
         query: (N, mask_dim), the mean mask feature of the wanted points.
+        embeddings: (heads, N, 3, mask_dim), of the last head and of those before each layer.
     """
 
     masks: Tensor
     choice: Tensor
     query: Tensor
+    embeddings: Tensor
 
 
 def joint_points(
@@ -149,10 +151,10 @@ def decode_masks(
         x = torch.cat([x, decoder.spatial_featured.weight[None]], 1)
         places = torch.cat([places, decoder.spatial_embed.weight[None]], 1)
     rows = len(queries)
+    trace: list[Tensor] = []
     for i, (level, cross, self_attention, ffn) in enumerate(decoder.layers()):
-        visible = visible_cells(
-            decoder.mask_embeddings(x[:, :rows]), features.level_mask_features[level]
-        )
+        trace.append(decoder.mask_embeddings(x[:, :rows], i))
+        visible = visible_cells(trace[-1], features.level_mask_features[level])
         if previous is not None:
             seen = _visible_memory(previous, features.sizes[level])[memory_owner[i]]
             visible = torch.cat([visible, seen[None]], 1)
@@ -165,11 +167,14 @@ def decode_masks(
         allowed[rows:, :rows] = False
         allowed[rows:, len(everyone) :] = False
         x = ffn(self_attention(x, places, tokens, allowed[None]))
-    embeddings = decoder.mask_embeddings(x[:, :rows])[0].unflatten(0, (count, COPIES))
+    heads = torch.cat([decoder.mask_embeddings(x[:, :rows]), *trace])
+    heads = heads.unflatten(1, (count, COPIES))
+    embeddings = heads[0]
     query = _mean_features(features, points["mean"], count)
     choice = (embeddings @ query.to(embeddings.dtype)[..., None])[..., 0].argmax(1)
     chosen = embeddings[torch.arange(count, device=device), choice]
-    return MaskRound(mask_logits(chosen[None], features.mask_features)[0], choice, query)
+    masks = mask_logits(chosen[None], features.mask_features)[0]
+    return MaskRound(masks, choice, query, heads)
 
 
 def _visible_memory(previous: Tensor, size: tuple[int, int]) -> Tensor:

@@ -69,8 +69,28 @@ class Mlp(nn.Module):
         return self.fc2(F.gelu(self.fc1(x)))
 
 
+class DropPath(nn.Module):
+    """In training, leaves a branch out for a random part of the batch (stochastic depth)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C): zero for the part left out, scaled up for the rest."""
+        if not self.training or self.rate == 0:
+            return branch
+        keep = torch.rand(branch.shape[0], 1, 1, 1, device=branch.device) >= self.rate
+        return branch * keep / (1 - self.rate)
+
+
 class FocalBlock(nn.Module):
-    """Modulation and MLP, each normalised, scaled per channel and added to its input."""
+    """Modulation and MLP, each normalised, scaled per channel and added to its input.
+
+    `adopter_layer` is a place for an adapter on what the modulation gives; see `adapters.py`.
+    """
+
+    adopter_layer: nn.Module | None
 
     def __init__(
         self,
@@ -89,19 +109,16 @@ class FocalBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.gamma_1 = nn.Parameter(torch.full((dim,), layer_scale))
         self.gamma_2 = nn.Parameter(torch.full((dim,), layer_scale))
-        self.drop_path = drop_path
+        self.drop_path = DropPath(drop_path)
+        self.register_module("adopter_layer", None)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)."""
-        x = x + self._dropped(self.gamma_1 * self.norm1(self.modulation(x)))
-        return x + self._dropped(self.gamma_2 * self.norm2(self.mlp(x)))
-
-    def _dropped(self, branch: Tensor) -> Tensor:
-        """In training, zero the branch for a random part of the batch and scale up the rest."""
-        if not self.training or self.drop_path == 0:
-            return branch
-        keep = torch.rand(branch.shape[0], 1, 1, 1, device=branch.device) >= self.drop_path
-        return branch * keep / (1 - self.drop_path)
+        modulated = self.modulation(x)
+        if self.adopter_layer is not None:
+            modulated = self.adopter_layer(modulated)
+        x = x + self.drop_path(self.gamma_1 * self.norm1(modulated))
+        return x + self.drop_path(self.gamma_2 * self.norm2(self.mlp(x)))
 
 
 class Stage(nn.Module):

@@ -1,10 +1,13 @@
 """From a name in the model manifest to a SEEM that is ready to run."""
 
+from functools import partial
+
 import torch
 
 from seg_assets.errors import InputError
 from seg_assets.modeling.checkpoints import LoadedModel, load_model
 from seg_assets.modeling.manifest import entry
+from seg_assets.modeling.seem.adapters import attach_adapters
 from seg_assets.modeling.seem.config import SEEM_CONFIGS, SeemConfig
 from seg_assets.modeling.seem.model import Seem
 
@@ -23,14 +26,17 @@ def load_seem(
     """Load the SEEM that the model manifest calls `name`.
 
     Every weight must be in the file under upstream's key name and with the right shape.
-    `IGNORED_KEYS` may be there or not; anything else is refused.
+    `IGNORED_KEYS` may be there or not; anything else is refused. The file of an entry with a base
+    holds the entry's adapters, and may hold other weights that take the place of the base's.
 
     Raises:
-        InputError: the manifest has no such SEEM, asks for an unknown configuration, or the device
-            is not there.
+        InputError: the manifest has no such SEEM, asks for an unknown configuration or base, or the
+            device is not there.
         CheckpointError: the weights are missing, damaged or do not fit.
     """
-    return load_model(entry(name, kind="seem"), _build_by_name, device, ignore=IGNORED_KEYS)
+    chosen = entry(name, kind="seem")
+    adapt = None if chosen.adapters is None else partial(attach_adapters, config=chosen.adapters)
+    return load_model(chosen, _build_by_name, device, ignore=IGNORED_KEYS, extend=adapt)
 
 
 def _build_by_name(config: str) -> Seem:

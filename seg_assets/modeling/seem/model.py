@@ -22,14 +22,15 @@ from seg_assets.modeling.seem.prompts import (
     even_subset,
 )
 
-DIVISOR = 32  # of height and width, by zero padding
+DIVISOR = 32  # of height and width, by zero padding; some adapters need twice as much
 
 
-def preprocess(image: Tensor) -> Tensor:
-    """Normalise an image, then pad it with zeros, right and bottom, to multiples of 32.
+def preprocess(image: Tensor, divisor: int = DIVISOR) -> Tensor:
+    """Normalise an image, then pad it with zeros, right and bottom, to multiples of `divisor`.
 
     Args:
         image: (3, H, W) uint8 RGB, at least 1x1.
+        divisor: of the padded height and width.
 
     Returns:
         (1, 3, H', W') float32.
@@ -47,7 +48,7 @@ def preprocess(image: Tensor) -> Tensor:
         for values in (PIXEL_MEAN, PIXEL_STD)
     )
     height, width = image.shape[-2:]
-    return F.pad((image.float() - mean) / std, (0, -width % DIVISOR, 0, -height % DIVISOR))[None]
+    return F.pad((image.float() - mean) / std, (0, -width % divisor, 0, -height % divisor))[None]
 
 
 class SegmentationHead(nn.Module):
@@ -65,6 +66,7 @@ class Seem(nn.Module):
     def __init__(self, config: SeemConfig) -> None:
         super().__init__()
         self.config = config
+        self.divisor = DIVISOR
         self.backbone = FocalNet(config)
         self.sem_seg_head = SegmentationHead(config)
 
@@ -86,13 +88,14 @@ class Seem(nn.Module):
     def encode_image(self, image: Tensor) -> ImageFeatures:
         """Backbone and pixel decoder on one image (3, H, W) uint8 RGB of any size."""
         height, width = image.shape[-2:]
-        return self.encode_images(preprocess(image.to(self.device)), (height, width))
+        images = preprocess(image.to(self.device), self.divisor)
+        return self.encode_images(images, (height, width))
 
     def encode_images(self, images: Tensor, image_size: tuple[int, int]) -> ImageFeatures:
         """Backbone and pixel decoder on a batch.
 
         Args:
-            images: (B, 3, H, W) float, normalised and padded to multiples of 32.
+            images: (B, 3, H, W) float, normalised and padded to multiples of `divisor`.
             image_size: height and width before padding, alike for the whole batch.
         """
         height, width = images.shape[-2:]

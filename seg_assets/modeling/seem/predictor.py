@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seg_assets.classes.table import ClassTable, load_class_table
 from seg_assets.errors import InputError
-from seg_assets.modeling.seem.class_table import coco_things, load_text_table
+from seg_assets.modeling.seem.class_table import load_text_table
 from seg_assets.modeling.seem.decoder_v1 import decode_masks, even_queries, joint_points
 from seg_assets.modeling.seem.features import ImageFeatures, Prediction
 from seg_assets.modeling.seem.load import load_seem
@@ -49,6 +50,7 @@ class SeemPredictor:
         *,
         autocast: torch.dtype | None = None,
         prompts_at_once: int = 16,
+        classes: str | ClassTable = "coco133",
     ) -> None:
         """Take a model into use.
 
@@ -58,7 +60,9 @@ class SeemPredictor:
             autocast: torch.float16 or torch.bfloat16 to run the network in mixed precision; what
                 comes out of it is float32 all the same.
             prompts_at_once: decoded together; memory grows with it.
+            classes: the table that the rows of `text_table` name; it says what is a thing.
         """
+        self.classes = load_class_table(classes)
         self.model = model
         self.text_table = text_table.to(model.device)
         self.autocast = autocast
@@ -72,14 +76,15 @@ class SeemPredictor:
         *,
         autocast: torch.dtype | None = None,
     ) -> "SeemPredictor":
-        """The SEEM that the model manifest calls `name`, with COCO's 133 classes.
+        """The SEEM that the model manifest calls `name`, with the classes of its entry.
 
         Raises:
-            InputError: no such model or device.
+            InputError: no such model, class table or device.
             CheckpointError: the weights are missing, damaged or do not fit.
         """
         loaded = load_seem(name, device)
-        return cls(loaded.model, load_text_table(loaded), autocast=autocast)
+        table = load_text_table(loaded)
+        return cls(loaded.model, table, autocast=autocast, classes=loaded.entry.classes)
 
     def read(self, image: np.ndarray | ImageFeatures) -> ImageFeatures:
         """Run the image part once; every method takes the result in place of the image.
@@ -208,7 +213,7 @@ class SeemPredictor:
 
         Args:
             image: the image.
-            things: class ids that are counted one by one; COCO's by default.
+            things: class ids that are counted one by one; the class table's things by default.
             score_threshold: class probability that a query must exceed.
             overlap_threshold: share of its mask that a query must own.
         """
@@ -216,7 +221,7 @@ class SeemPredictor:
         # only queries that can own a pixel are brought to image size
         keep = confident_queries(prediction.logits[0], score_threshold)
         masks = to_image(features.masks(prediction.mask_embeddings[:, keep])[0], features)
-        counted = coco_things() if things is None else things
+        counted = self.classes.things if things is None else things
         limits = {"score_threshold": score_threshold, "overlap_threshold": overlap_threshold}
         result, segments = panoptic(prediction.logits[0, keep], masks, counted, **limits)
         return result.cpu().numpy(), segments
@@ -232,12 +237,12 @@ class SeemPredictor:
 
         Args:
             image: the image.
-            things: class ids to keep; COCO's by default.
+            things: class ids to keep; the class table's things by default.
             top: (query, class) pairs to look at.
         """
         features, prediction = self._objects(image)
         masks = to_image(features.masks(prediction.mask_embeddings)[0], features)
-        counted = coco_things() if things is None else things
+        counted = self.classes.things if things is None else things
         return instances(prediction.logits[0], masks, counted, top=top)
 
     @contextmanager

@@ -1,10 +1,12 @@
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from seg_assets.classes.table import load_class_table
 from seg_assets.errors import InputError
 from seg_assets.modeling.checkpoints import LoadedModel
 from seg_assets.modeling.seem import class_table
@@ -12,7 +14,6 @@ from seg_assets.modeling.seem.class_table import (
     build_text_table,
     clean_name,
     coco_names,
-    coco_things,
     load_text_table,
     prompt_templates,
 )
@@ -71,9 +72,8 @@ def test_suffixes_of_coco_are_dropped(name: str, said: str) -> None:
     assert clean_name(name) == said
 
 
-def test_coco_has_133_names_and_80_things() -> None:
+def test_coco_has_133_names() -> None:
     assert len(coco_names()) == 133
-    assert coco_things() == frozenset(range(80))
 
 
 def test_rows_are_mean_directions_and_the_last_one_is_no_object() -> None:
@@ -108,6 +108,15 @@ def test_a_table_is_computed_once_per_checkpoint_and_names(
     names = sorted(path.name for path in weights.iterdir())
     assert [name.split(".")[0] for name in names] == ["tiny"] * 3
     assert not [name for name in names if name.startswith(".")]
+
+
+def test_the_names_are_those_of_the_entrys_own_table(
+    loaded: LoadedModel[Seem], builds: list
+) -> None:
+    street = load_class_table("camvid11")
+    tuned = replace(loaded, entry=replace(loaded.entry, classes="camvid11"))
+    assert load_text_table(tuned).shape == (len(street) + 1, 64)
+    assert builds == [street.names]
 
 
 def test_other_weights_have_a_table_of_their_own(

@@ -1,0 +1,172 @@
+"""Masks of chosen objects: one embedding of the image, then points, boxes and earlier masks.
+
+    predictor = load_prompt_predictor("sam_vit_h")
+    embedding = predictor.embed(image)
+    found = predictor.predict(embedding, Prompts.of_object(points=[(500, 375)], labels=[1]))
+
+The numbers are those of `SamPredictor` of the segment-anything package. Other than there, the
+embedding belongs to the caller, so a predictor remembers no image; many objects are decoded at
+once, yet few of their masks exist as full-resolution logits at any time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+import seg_assets.modeling.torchvision_cpu  # noqa: F401
+
+# isort: split
+from segment_anything.modeling import Sam
+
+from seg_assets.errors import InputError
+from seg_assets.masks.embedding import (
+    ImageEmbedding,
+    decode_prompts,
+    embed_image,
+    masks_at_once,
+    upscale_logits,
+)
+from seg_assets.masks.prompts import Prompts
+from seg_assets.modeling.sam import load_sam
+
+
+@dataclass(frozen=True, eq=False)
+class PromptedMasks:
+    """Masks of N prompted objects, M candidates each.
+
+    Attributes:
+        masks: (N, M, H, W) bool, at the image's size.
+        predicted_ious: IoU of each mask with its object, as the model guesses it, (N, M) float32.
+        logits: Low-resolution logits, (N, M, h, w) float32; they cover the padded square that the
+            model saw, and can be fed back as `Prompts.mask_logits`.
+    """
+
+    masks: np.ndarray
+    predicted_ious: np.ndarray
+    logits: np.ndarray
+
+    @property
+    def best(self) -> np.ndarray:
+        """Index of each object's candidate with the highest predicted IoU, (N,) int64."""
+        return self.predicted_ious.argmax(1)
+
+    @property
+    def best_logits(self) -> np.ndarray:
+        """Low-resolution logits of each object's best candidate, (N, h, w) float32."""
+        return self.logits[np.arange(len(self.logits)), self.best]
+
+
+class PromptPredictor:
+    """Cuts out what prompts point at, on any number of images."""
+
+    def __init__(self, sam: Sam, objects_per_batch: int = 64) -> None:
+        """Take a model in evaluation mode.
+
+        Args:
+            sam: The model.
+            objects_per_batch: Objects that the decoder sees together; bounds its memory.
+
+        Raises:
+            InputError: A batch would be empty.
+        """
+        if objects_per_batch < 1:
+            raise InputError(f"objects_per_batch is {objects_per_batch}: it must be at least 1")
+        self.sam = sam
+        self.objects_per_batch = objects_per_batch
+
+    def embed(self, image: np.ndarray) -> ImageEmbedding:
+        """Run the image encoder, the expensive part, once for all prompts.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Raises:
+            InputError: The array is no RGB image.
+        """
+        return embed_image(self.sam, image)
+
+    def predict(
+        self, embedding: ImageEmbedding, prompts: Prompts, *, multimask: bool = False
+    ) -> PromptedMasks:
+        """Find the masks of the prompted objects.
+
+        Args:
+            embedding: Of the image, by this predictor's model.
+            prompts: In pixels of the image.
+            multimask: Three candidates per object instead of one. Good for a single point, which
+                may mean a thing, its part or the whole; one is better for a clear prompt.
+
+        Returns:
+            As many objects as prompted. Batches may change a number in its last digits only.
+
+        Raises:
+            InputError: A prompt lies outside the image, or mask logits have not the model's size.
+        """
+        prompts.check_inside(*embedding.image_size)
+        self._check_mask_size(prompts)
+        candidates = self.sam.mask_decoder.num_multimask_outputs if multimask else 1
+        rows, columns = self._mask_size
+        masks = np.empty((len(prompts), candidates, *embedding.image_size), np.bool_)
+        predicted_ious = np.empty((len(prompts), candidates), np.float32)
+        low_resolution = np.empty((len(prompts), candidates, rows, columns), np.float32)
+        at_once, threshold = masks_at_once(self.sam, embedding), self.sam.mask_threshold
+
+        for start in range(0, len(prompts), self.objects_per_batch):
+            batch = slice(start, start + self.objects_per_batch)
+            logits, ious = self._decode(embedding, prompts[batch], multimask)
+            predicted_ious[batch] = ious.cpu().numpy()
+            low_resolution[batch] = logits.cpu().numpy()
+            logits = logits.flatten(0, 1)  # (n * M, h, w)
+            flat = masks[batch].reshape(-1, *embedding.image_size)  # (n * M, H, W), a view
+            for first in range(0, len(flat), at_once):
+                chunk = slice(first, first + at_once)
+                inside = upscale_logits(self.sam, embedding, logits[chunk]) > threshold
+                flat[chunk] = inside.cpu().numpy()
+        return PromptedMasks(masks, predicted_ious, low_resolution)
+
+    def _decode(
+        self, embedding: ImageEmbedding, prompts: Prompts, multimask: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bring one batch of prompts to the model's frame and device, and decode it."""
+        points, boxes = prompts.points, prompts.boxes
+        if points is not None:
+            points = embedding.to_input(points)
+        if boxes is not None:
+            boxes = embedding.to_input(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        return decode_prompts(
+            self.sam,
+            embedding,
+            points=self._tensor(points, torch.float32),
+            labels=self._tensor(prompts.labels, torch.int32),
+            boxes=self._tensor(boxes, torch.float32),
+            mask_logits=self._tensor(prompts.mask_logits, torch.float32),
+            multimask=multimask,
+        )
+
+    def _tensor(self, values: np.ndarray | None, dtype: torch.dtype) -> torch.Tensor | None:
+        return None if values is None else torch.tensor(values, dtype=dtype, device=self.sam.device)
+
+    @property
+    def _mask_size(self) -> tuple[int, int]:
+        """Rows and columns of the low-resolution logits."""
+        return self.sam.prompt_encoder.mask_input_size
+
+    def _check_mask_size(self, prompts: Prompts) -> None:
+        given = prompts.mask_logits
+        if given is not None and given.shape[1:] != self._mask_size:
+            rows, columns = self._mask_size
+            raise InputError(
+                f"mask logits must be {rows} x {columns}, got {given.shape[1]} x {given.shape[2]}: "
+                "feed back the low-resolution logits of an earlier prediction of this model"
+            )
+
+
+def load_prompt_predictor(name: str, device: str | torch.device = "cpu") -> PromptPredictor:
+    """A predictor with the SAM that the model manifest calls `name`.
+
+    Raises:
+        InputError: The manifest has no such SAM, or the device is not there.
+        CheckpointError: The weights are missing, damaged or do not fit.
+    """
+    return PromptPredictor(load_sam(name, device).model)
