@@ -1,6 +1,6 @@
 """What the demo's small models are worth on held-out scenes, against masks that know nothing.
 
-    python benchmarks/demo_quality.py [--first-seed 0] [--scenes 24] [--size 384] [KEY=VALUE ...]
+    python benchmarks/demo_quality.py [--first-seed 0] [--scenes 24] [--view close] [KEY=VALUE ...]
 
 KEY=VALUE changes the mask preset `demo`, e.g. points_per_side=24. Objects are those of at least
 0.4 % of their scene. Training never sees seeds below 1,000.
@@ -21,7 +21,8 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--size", type=int, default=384)
-    parser.add_argument("--short-side", type=int, default=192)
+    parser.add_argument("--view", choices=["close", "wide"], default="close")
+    parser.add_argument("--short-side", type=int, default=128)
     parser.add_argument("--sam", default="sam_demo")
     parser.add_argument("--seem", default="seem_demo")
     parser.add_argument("--threads", type=int, default=1)
@@ -58,7 +59,7 @@ def measure(options: argparse.Namespace, changes: dict[str, float]) -> None:
     masks, coverage = [], []
     begun = time.monotonic()
     for seed in range(options.first_seed, options.first_seed + options.scenes):
-        scene = make_scene(seed, options.size)
+        scene = make_scene(seed, options.size, view=options.view)
         result = pipeline(scene.image)
         masks.append(len(result.masks))
         coverage.append(result.coverage)
@@ -74,7 +75,8 @@ def measure(options: argparse.Namespace, changes: dict[str, float]) -> None:
             confusions[name] += ConfusionMatrix.of(labels, truth, truth_map.target)
     seconds = (time.monotonic() - begun) / options.scenes
 
-    print(f"{options.scenes} scenes from seed {options.first_seed}, {options.size} pixels a side;")
+    print(f"{options.scenes} {options.view} scenes from seed {options.first_seed}, ", end="")
+    print(f"{options.size} pixels a side;")
     print(f"{np.mean(masks):.1f} masks and {100 * np.mean(coverage):.1f} % covered per scene,")
     print(f"{seconds:.1f} s per scene with {options.threads} thread(s)\n")
     print(

@@ -17,6 +17,7 @@ from seg_assets.masks.params import MASK_PRESETS
 
 if TYPE_CHECKING:
     from seg_assets.cli.demo_objects import ObjectScores
+    from seg_assets.data.scenes import View
     from seg_assets.storage.store import Store
 
 SAM, SEEM = "sam_demo", "seem_demo"
@@ -39,7 +40,7 @@ concurrency: {pools: {granularity: run, default_limit: 1}}
 """
 MARK = ".seg-assets-demo"
 # the small SEEM learned from scenes of this size
-SETTINGS = {"sam_masks": MASK_PRESETS["demo"], "seem": {"short_side": 192}}
+SETTINGS = {"sam_masks": MASK_PRESETS["demo"], "seem": {"short_side": 128}}
 
 
 @click.command()
@@ -61,7 +62,14 @@ SETTINGS = {"sam_masks": MASK_PRESETS["demo"], "seem": {"short_side": 192}}
     show_default=True,
     help="Height and width of a scene in pixels.",
 )
-def demo(out: Path, scenes: int, size: int) -> None:
+@click.option(
+    "--view",
+    type=click.Choice(["close", "wide"]),
+    default="close",
+    show_default=True,
+    help="A few large things per scene, as the small models know them, or many near and far.",
+)
+def demo(out: Path, scenes: int, size: int, view: "View") -> None:
     """Label generated scenes whose ground truth is exact, through the Dagster graph.
 
     Draws scenes, cuts them into shards, materialises every asset of every shard as a user would,
@@ -76,7 +84,7 @@ def demo(out: Path, scenes: int, size: int) -> None:
     from seg_assets.storage.store import Store  # noqa: PLC0415
 
     click.echo(f"1. drawing {scenes} scenes of {size} x {size} pixels with exact ground truth")
-    images = write_scenes(out / "scenes", range(scenes), size)
+    images = write_scenes(out / "scenes", range(scenes), size, view=view)
     shards = find_shards(
         out / "scenes" / "images",
         shard_size=SHARD_SIZE,
@@ -108,7 +116,8 @@ def demo(out: Path, scenes: int, size: int) -> None:
 
     pictures = draw_pictures(store, names, out / "pictures")
     seeds = {path.stem: seed for seed, path in enumerate(images)}
-    objects = score_objects(store, names, seeds, size, int(MASK_PRESETS["demo"]["points_per_side"]))
+    points = int(MASK_PRESETS["demo"]["points_per_side"])
+    objects = score_objects(store, names, seeds, size, view, points)
     _tell(out, store, len(pictures), objects, environment, time.monotonic() - started)
 
 

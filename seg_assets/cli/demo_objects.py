@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seg_assets.data.scenes import make_scene
+from seg_assets.data.scenes import View, make_scene
 from seg_assets.masks.records import MaskRecord
 from seg_assets.metrics.best_mask import grid_discs, match_objects
 from seg_assets.storage.store import Store
@@ -32,7 +32,12 @@ class ObjectScores:
 
 
 def score_objects(
-    store: Store, shards: Sequence[str], seeds: Mapping[str, int], size: int, points_per_side: int
+    store: Store,
+    shards: Sequence[str],
+    seeds: Mapping[str, int],
+    size: int,
+    view: View,
+    points_per_side: int,
 ) -> ObjectScores:
     """Compare the masks of all shards with the objects of the scenes.
 
@@ -41,6 +46,7 @@ def score_objects(
         shards: their names.
         seeds: seed of each image's scene.
         size: side of the scenes in pixels.
+        view: of the scenes.
         points_per_side: of the grid of points that the masks were asked with; each gives three.
     """
     ious: list[float] = []
@@ -48,7 +54,7 @@ def score_objects(
     for shard in shards:
         reader = store.open_shard("sam_masks", shard)
         for image_id in reader.image_ids:
-            objects = make_scene(seeds[image_id], size).instance_map
+            objects = make_scene(seeds[image_id], size, view=view).instance_map
             smallest = int(SMALLEST_SHARE * objects.size)
             found = match_objects(objects, _masks(reader.rows(image_id)), smallest=smallest)
             discs = grid_discs(size, size, points_per_side, DISC_RADII)

@@ -97,10 +97,12 @@ def train_demo_models(out: Path, only: str | None, length: float) -> None:
     """Train the demo's models here, in this process."""
     from seg_assets.training.demo.recipes import train_demo  # noqa: PLC0415  # torch
 
-    results = train_demo(out, models=("seem", "sam") if only is None else (only,), length=length)
-    for name, result in results.items():
+    models = train_demo(out, models=("seem", "sam") if only is None else (only,), length=length)
+    for name, model in models.items():
+        result, file = model.result, model.file
         best = "" if result.best is None else f", best {result.best:.3f} at {result.best_step}"
         click.echo(f"{name}: {result.step} steps in {result.seconds:.0f} s{best}; {result.run_dir}")
+        click.echo(f"  {file.path}: {file.bytes:,} bytes, sha256 {file.sha256}")
 
 
 def _state(run: "RunRecord") -> str:

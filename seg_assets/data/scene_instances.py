@@ -7,7 +7,7 @@ import numpy as np
 
 from seg_assets.classes.table import load_class_table
 from seg_assets.data.instance_image import InstanceImage, stack_objects
-from seg_assets.data.scenes import CLASS_TABLE, make_scene
+from seg_assets.data.scenes import CLASS_TABLE, View, make_scene
 from seg_assets.errors import InputError
 
 Level = Literal["whole", "part"]
@@ -19,6 +19,7 @@ class SceneInstances:
     Args:
         seeds: one image each, in this order.
         size: side of a square picture, or (height, width), in pixels.
+        view: "wide" for many things near and far, "close" for a few large ones.
         level: "whole" for objects and surfaces, "part" for their parts where they have any.
         min_area: objects of which fewer pixels are visible are left out.
 
@@ -31,6 +32,7 @@ class SceneInstances:
         seeds: Sequence[int],
         size: int | tuple[int, int] = 384,
         *,
+        view: View = "wide",
         level: Level = "whole",
         min_area: int = 1,
     ) -> None:
@@ -40,6 +42,7 @@ class SceneInstances:
             raise InputError(f"scenes have no level {level!r}: ask for 'whole' or 'part'")
         self._seeds = seeds
         self._size = size
+        self._view: View = view
         self._level = level
         self._min_area = max(1, min_area)
         self.class_names: tuple[str, ...] = load_class_table(CLASS_TABLE).names
@@ -49,7 +52,7 @@ class SceneInstances:
 
     def __getitem__(self, index: int) -> InstanceImage:
         seed = self._seeds[index]
-        scene = make_scene(seed, self._size)
+        scene = make_scene(seed, self._size, view=self._view)
         id_map = scene.instance_map if self._level == "whole" else scene.part_map
         entities, areas = np.unique(id_map, return_counts=True)
         entities = entities[(entities > 0) & (areas >= self._min_area)]
@@ -65,6 +68,7 @@ def open_scenes(
     seeds: str,
     *,
     size: int | tuple[int, int] = 384,
+    view: View = "wide",
     level: Level = "whole",
     min_area: int = 1,
 ) -> SceneInstances:
@@ -76,4 +80,6 @@ def open_scenes(
     first, colon, stop = seeds.partition(":")
     if not (colon and first.isdecimal() and stop.isdecimal()):
         raise InputError(f"{seeds!r} is no range of seeds: write first:stop, as in 0:100")
-    return SceneInstances(range(int(first), int(stop)), size, level=level, min_area=min_area)
+    return SceneInstances(
+        range(int(first), int(stop)), size, view=view, level=level, min_area=min_area
+    )

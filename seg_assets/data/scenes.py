@@ -1,5 +1,7 @@
 """Generated scenes with exact ground truth: streets, parks, meadows, shores and rooms.
 
+Each can be had as a wide view of many things, or as a close view of a few large ones.
+
 A scene is drawn by our own code from a seed: the same seed gives the same bytes on one machine,
 and the same composition at any size. Held-out scenes have seeds below 1,000 (`HELD_OUT_SEEDS`);
 training uses seeds from 1,000,000 on (`FIRST_TRAINING_SEED`), so that the two never meet.
@@ -9,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -16,6 +19,7 @@ from PIL import Image
 from seg_assets.classes.table import load_class_table
 from seg_assets.data.scenery.camera import Camera
 from seg_assets.data.scenery.canvas import Canvas
+from seg_assets.data.scenery.close_ups import indoors, lawn, roadside, waterside
 from seg_assets.data.scenery.light import daylight, room_light
 from seg_assets.data.scenery.outdoor import meadow, park, shore
 from seg_assets.data.scenery.rooms import bedroom, dining_room, living_room
@@ -42,7 +46,19 @@ KINDS: dict[str, tuple[Callable[[Canvas], None], float]] = {
     "bedroom": (bedroom, 0.08),
     "dining room": (dining_room, 0.08),
 }
-ROOMS = frozenset({"living room", "bedroom", "dining room"})
+# few things, each of them large
+CLOSE_UPS: dict[str, tuple[Callable[[Canvas], None], float]] = {
+    "lawn": (lawn, 0.3),
+    "roadside": (roadside, 0.25),
+    "waterside": (waterside, 0.22),
+    "indoors": (indoors, 0.23),
+}
+View = Literal["wide", "close"]
+VIEWS: dict[View, dict[str, tuple[Callable[[Canvas], None], float]]] = {
+    "wide": KINDS,
+    "close": CLOSE_UPS,
+}
+ROOMS = frozenset({"living room", "bedroom", "dining room", "indoors"})
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,7 @@ class Scene:
 
     Attributes:
         seed: What it was drawn from.
-        kind: One of `KINDS`.
+        kind: One of `VIEWS`' kinds.
         image: (H, W, 3) uint8 RGB.
         label_map: (H, W) uint8 COCO-133 ids, 255 where nothing is.
         instance_map: (H, W) int32 ids of whole objects and surfaces, 0 where nothing is.
@@ -70,19 +86,26 @@ class Scene:
     class_ids: np.ndarray
 
 
-def make_scene(seed: int, size: int | tuple[int, int] = 384, *, kind: str | None = None) -> Scene:
+def make_scene(
+    seed: int,
+    size: int | tuple[int, int] = 384,
+    *,
+    view: View = "wide",
+    kind: str | None = None,
+) -> Scene:
     """Draw the scene of a seed.
 
     Args:
         seed: Any integer from 0 on.
         size: Side of a square picture, or (height, width), in pixels.
-        kind: One of `KINDS`; by default the seed chooses.
+        view: "wide" for many things near and far, "close" for a few large ones.
+        kind: One of that view's kinds in `VIEWS`; by default the seed chooses.
 
     Returns:
         The picture with its label, instance and part maps.
 
     Raises:
-        InputError: The seed, the size or the kind is not possible.
+        InputError: The seed, the size, the view or the kind is not possible.
     """
     height, width = (size, size) if isinstance(size, int) else size
     if not (SMALLEST <= height <= LARGEST and SMALLEST <= width <= LARGEST):
@@ -92,20 +115,27 @@ def make_scene(seed: int, size: int | tuple[int, int] = 384, *, kind: str | None
         )
     if seed < 0:
         raise InputError(f"seed {seed} is negative; use 0 or more")
+    kinds = VIEWS.get(view)
+    if kinds is None:
+        raise InputError(f"there is no view {view!r} of a scene; choose {' or '.join(VIEWS)}")
     rng = np.random.default_rng(seed)
-    names = list(KINDS)
-    chosen = names[int(rng.choice(len(names), p=[share for _, share in KINDS.values()]))]
+    names = list(kinds)
+    chosen = names[int(rng.choice(len(names), p=[share for _, share in kinds.values()]))]
     kind = kind or chosen
-    if kind not in KINDS:
-        raise InputError(f"there is no scene {kind!r}; choose one of {', '.join(names)}")
-    canvas = _canvas(rng, height, width, indoors=kind in ROOMS)
-    KINDS[kind][0](canvas)
+    if kind not in kinds:
+        raise InputError(f"there is no {view} scene {kind!r}; choose one of {', '.join(names)}")
+    canvas = _canvas(rng, height, width, view, indoors=kind in ROOMS)
+    kinds[kind][0](canvas)
     image = canvas.finish()
     return _scene(seed, kind, canvas, image)
 
 
 def write_scenes(
-    folder: str | Path, seeds: Iterable[int], size: int | tuple[int, int] = 384
+    folder: str | Path,
+    seeds: Iterable[int],
+    size: int | tuple[int, int] = 384,
+    *,
+    view: View = "wide",
 ) -> list[Path]:
     """Write scenes as a folder source: `images/scene_<seed>.png` and `labels/scene_<seed>.png`.
 
@@ -124,7 +154,7 @@ def write_scenes(
         labels.mkdir(parents=True, exist_ok=True)
         paths = []
         for seed in seeds:
-            scene = make_scene(seed, size)
+            scene = make_scene(seed, size, view=view)
             name = f"scene_{seed:07d}.png"
             Image.fromarray(scene.image).save(images / name)
             (labels / name).write_bytes(encode_label_map(scene.label_map, palette))
@@ -137,17 +167,23 @@ def write_scenes(
     return paths
 
 
-def _canvas(rng: np.random.Generator, height: int, width: int, *, indoors: bool) -> Canvas:
-    """Set up camera and light."""
+def _canvas(
+    rng: np.random.Generator, height: int, width: int, view: View, *, indoors: bool
+) -> Canvas:
+    """Set up camera and light; a close view is taken from the height of a child's eyes."""
     short = min(height, width)
+    stoop = 1.0 if view == "wide" else 0.6
     centre = width / 2 + rng.uniform(-0.09, 0.09) * width
     if indoors:
         camera = Camera(
-            1.5, rng.uniform(0.82, 0.95) * short, centre, rng.uniform(0.36, 0.46) * height
+            1.5 * min(1.0, stoop + 0.2),
+            rng.uniform(0.82, 0.95) * short,
+            centre,
+            rng.uniform(0.36, 0.46) * height,
         )
         return Canvas(height, width, camera, room_light(rng), rng)
     camera = Camera(
-        rng.uniform(1.65, 2.1),
+        rng.uniform(1.65, 2.1) * stoop,
         rng.uniform(0.98, 1.22) * short,
         centre,
         rng.uniform(0.40, 0.52) * height,

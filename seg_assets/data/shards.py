@@ -237,7 +237,9 @@ def _to_parquet(shard: Shard) -> bytes:
 
 
 def _from_parquet(name: str, data: bytes) -> Shard:
-    table = pq.read_table(io.BytesIO(data))
+    # Everything in this thread: a thread of Arrow that lets go of Python's bytes while Python exits
+    # aborts the process (apache/arrow#34314), and the last thing that a command does may be this.
+    table = pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
     images = tuple(ImageRef(**row) for row in table.to_pylist())
     label_format = (table.schema.metadata or {}).get(_LABEL_FORMAT_KEY)
     return Shard(name, images, None if label_format is None else label_format.decode())

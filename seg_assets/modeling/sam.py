@@ -75,6 +75,11 @@ class SamConfig:
     iou_head_dim: int = 256
     spread_start: bool = False
 
+    @property
+    def mask_size(self) -> int:
+        """Side of the low-resolution masks in pixels."""
+        return self.image_size // self.patch_size * 4
+
 
 VIT_B = SamConfig(
     encoder_dim=768, encoder_depth=12, encoder_heads=12, global_attention=(2, 5, 8, 11)
@@ -93,8 +98,8 @@ DEMO = SamConfig(
     global_attention=(2, 4),
     encoder_mlp_ratio=3.0,
     image_size=192,
-    patch_size=8,
-    window_size=8,
+    patch_size=16,
+    window_size=6,
     use_rel_pos=False,
     prompt_dim=128,
     decoder_mlp_dim=256,

@@ -12,6 +12,8 @@ from PIL import Image
 
 from seg_assets.cli import main
 from seg_assets.modeling.manifest import entry
+from seg_assets.training.demo.recipes import DemoModel
+from seg_assets.training.demo.shipping import ShippedFile
 from seg_assets.training.result import TrainResult
 from seg_assets_tests.stages.conftest import MANIFEST, write_pictures
 from seg_assets_tests.training.small_data import SEEM_PARAMS, write_panoptic
@@ -151,13 +153,20 @@ def test_the_demo_is_trained_by_its_recipes(
 ) -> None:
     asked = []
 
-    def train_demo(out: Path, *, models: tuple[str, ...], length: float) -> dict[str, TrainResult]:
+    def train_demo(out: Path, *, models: tuple[str, ...], length: float) -> dict[str, DemoModel]:
         asked.append((out, models, length))
-        return {name: TrainResult(out / name, 7, {}, 0.5, 6, 0, 0, 12.0) for name in models}
+        file = ShippedFile(out / "weights", "abc", 5_000)
+        return {
+            name: DemoModel(TrainResult(out / name, 7, {}, 0.5, 6, 0, 0, 12.0), file)
+            for name in models
+        }
 
     monkeypatch.setattr("seg_assets.training.demo.recipes.train_demo", train_demo)
     said = run("train", "demo", "--out", "there", "--only", "sam", "--steps", "0.01").stdout
-    assert said == "sam: 7 steps in 12 s, best 0.500 at 6; there/sam\n"
+    assert said == (
+        "sam: 7 steps in 12 s, best 0.500 at 6; there/sam\n"
+        "  there/weights: 5,000 bytes, sha256 abc\n"
+    )
     run("train", "demo")
     assert asked == [(Path("there"), ("sam",), 0.01), (Path("runs/demo"), ("seem", "sam"), 1.0)]
 

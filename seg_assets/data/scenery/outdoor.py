@@ -154,27 +154,13 @@ def shore(canvas: Canvas) -> None:
     paint_sky(canvas)
     if rng.random() < 0.45:
         paint_mountains(canvas)
-    sea = canvas.entity("sea")
-    water = mix(rgb(0x2E8FA8), canvas.light.zenith, 0.3)
-    all_of_it = np.array([(-FAR, 0.5), (FAR, 0.5), (FAR, FAR), (-FAR, FAR)])
-    canvas.paint(
-        Face(
-            sea,
-            [lay(all_of_it)],
-            water,
-            UPWARDS,
-            texture="waves",
-            gradient=0.0,
-            mirror=0.3,
-            casts=False,
-        )
-    )
+    paint_sea(canvas)
     beach = float(rng.uniform(9, 14))
     for z in sorted(spread_depths(rng, int(rng.integers(1, 4)), beach + 9, 55), reverse=True):
         canvas.place(
             boat(canvas, _across(canvas, z, 0.8), z, float(rng.uniform(0.9, 1.2))), shadow=False
         )
-    _beach(canvas, beach)
+    paint_beach(canvas, beach)
     things = Things()
     if rng.random() < 0.6:
         side = float(rng.choice([-1, 1]))
@@ -194,7 +180,26 @@ def shore(canvas: Canvas) -> None:
     things.place(canvas)
 
 
-def _beach(canvas: Canvas, depth: float) -> None:
+def paint_sea(canvas: Canvas) -> None:
+    """Cover all ground with water."""
+    sea = canvas.entity("sea")
+    water = mix(rgb(0x2E8FA8), canvas.light.zenith, 0.3)
+    all_of_it = np.array([(-FAR, 0.5), (FAR, 0.5), (FAR, FAR), (-FAR, FAR)])
+    canvas.paint(
+        Face(
+            sea,
+            [lay(all_of_it)],
+            water,
+            UPWARDS,
+            texture="waves",
+            gradient=0.0,
+            mirror=0.3,
+            casts=False,
+        )
+    )
+
+
+def paint_beach(canvas: Canvas, depth: float) -> None:
     """Foam, wet and dry sand in front of the water line at about a depth."""
     rng = canvas.rng
     sand = canvas.entity("sand", ground=True)

@@ -32,8 +32,8 @@ class Room:
         return np.column_stack([outline, np.full(len(outline), self.back - 0.01)])
 
 
-def empty_room(canvas: Canvas) -> Room:
-    """Paint floor, ceiling and walls."""
+def empty_room(canvas: Canvas, *, one_wall: bool = False) -> Room:
+    """Paint floor, ceiling and walls; with `one_wall` the three walls are one entity."""
     rng = canvas.rng
     back = float(rng.uniform(4.4, 5.6))
     half = canvas.camera.half_width(back, canvas.width)
@@ -43,8 +43,8 @@ def empty_room(canvas: Canvas) -> Room:
     paint: Colour = rgb(int(rng.choice(WALLS)))
     texture = "stripes" if rng.random() < 0.2 else "plaster"
     ceiling = canvas.entity("ceiling-merged")
-    side_walls = (canvas.entity("wall-other-merged"), canvas.entity("wall-other-merged"))
-    wall = canvas.entity("wall-other-merged")
+    walls = [canvas.entity("wall-other-merged") for _ in range(1 if one_wall else 3)]
+    wall, side_walls = walls[-1], (walls[0], walls[-1 if one_wall else 1])
     wooden = bool(rng.random() < 0.7)
     floor = canvas.entity("floor-wood" if wooden else "floor-other-merged", ground=True)
     near = 0.45

@@ -90,8 +90,8 @@ class SeemConfig:
 
 FOCAL_L = SeemConfig()
 
-# 3.9 million parameters, small enough to train on a CPU and to ship; the embeddings of the real
-# tokenizer's vocabulary are 1.6 of them.
+# 3.1 million parameters, small enough to train on a CPU and to ship; the embeddings of the real
+# tokenizer's vocabulary are 0.8 of them.
 DEMO = SeemConfig(
     embed=32,
     depths=(1, 1, 2, 1),
@@ -107,7 +107,7 @@ DEMO = SeemConfig(
     queries=30,
     memory_slots=8,
     max_points=64,
-    text_width=32,
+    text_width=16,
     text_heads=2,
     text_layers=2,
 )

@@ -2,30 +2,33 @@
 
     seg-assets train demo --out runs/demo
 
-Both start from random weights and see generated scenes only, from seeds that are never held out.
+Both start from random weights and see generated scenes only: close views, from seeds that are never
+held out.
 """
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from seg_assets.data.scenes import FIRST_TRAINING_SEED
 from seg_assets.training.config import TrainConfig
 from seg_assets.training.demo.drawn_scenes import DrawnScenes, draw_scenes
+from seg_assets.training.demo.shipping import ShippedFile, write_half
 from seg_assets.training.loop import train
 from seg_assets.training.result import TrainResult
 from seg_assets.training.task import Task
 
 _log = logging.getLogger(__name__)
 
-TRAINING_SEEDS = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + 8_000)
+TRAINING_SEEDS = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + 6_000)
 EVALUATION_SEEDS = range(100, 148)
 """Held-out scenes that choose the best checkpoint; the demo shows others, from seed 0 on."""
 
 CONFIGS: Mapping[str, TrainConfig] = {
     "sam": TrainConfig(
-        steps=6_000,
-        batch_size=4,
+        steps=7_000,
+        batch_size=6,
         lr=1.2e-3,
         betas=(0.9, 0.98),
         warmup_steps=60,
@@ -39,7 +42,7 @@ CONFIGS: Mapping[str, TrainConfig] = {
         evaluate_every=250,
     ),
     "seem": TrainConfig(
-        steps=5_000,
+        steps=6_000,
         batch_size=8,
         lr=8e-4,
         warmup_steps=100,
@@ -52,8 +55,16 @@ CONFIGS: Mapping[str, TrainConfig] = {
         evaluate_every=250,
     ),
 }
-SEEM_SIZE = 192
+SEEM_SIZE = 128
 """Side of the scenes that the small SEEM learns from, in pixels."""
+
+
+@dataclass(frozen=True)
+class DemoModel:
+    """How a small model's training ended, and its best weights as they ship."""
+
+    result: TrainResult
+    file: ShippedFile
 
 
 def train_demo(
@@ -63,18 +74,18 @@ def train_demo(
     length: float = 1.0,
     training_seeds: range = TRAINING_SEEDS,
     evaluation_seeds: range = EVALUATION_SEEDS,
-) -> dict[str, TrainResult]:
+) -> dict[str, DemoModel]:
     """Draw the scenes and train the small models on them; a run that was stopped goes on.
 
     Args:
-        out: Folder for scenes and runs: `scenes/`, `sam_demo/`, `seem_demo/`.
+        out: Folder for scenes, runs and weights: `scenes/`, `sam_demo/`, `sam_demo.safetensors`.
         models: Which ones, "sam" or "seem".
         length: Factor on the number of steps, for a quick trial.
         training_seeds: Of the scenes to learn from.
         evaluation_seeds: Of the scenes to measure on.
 
     Returns:
-        How each training ended; the weights lie in its run folder.
+        How each training ended, by the model's kind.
 
     Raises:
         InputError: The folder cannot be written, or holds runs of another kind.
@@ -88,7 +99,9 @@ def train_demo(
         steps = max(1, round((config.steps or 0) * length))
         config = config.model_copy(update={"steps": steps})
         task = TASKS[name](scenes, held_out)
-        results[name] = train(task, config, out / task.name)
+        result = train(task, config, out / task.name)
+        best = result.run_dir / "best.safetensors"
+        results[name] = DemoModel(result, write_half(best, out / f"{task.name}.safetensors"))
     return results
 
 
@@ -114,7 +127,7 @@ def seem_task(scenes: DrawnScenes, held_out: DrawnScenes) -> Task:
     from seg_assets.training.seem.task import SeemTask  # noqa: PLC0415
 
     params = SeemTaskParams(
-        train=SceneData(first_seed=TRAINING_SEEDS.start, count=len(scenes)),
+        train=SceneData(first_seed=TRAINING_SEEDS.start, count=len(scenes), view="close"),
         strategy="everything",
         image_size=SEEM_SIZE,
         small_images=True,

@@ -63,7 +63,7 @@ def varied(scene: DrawnScene, rng: np.random.Generator) -> DrawnScene:
 
 
 def make_sample(
-    scene: DrawnScene, size: int, prompts: int, rng: np.random.Generator
+    scene: DrawnScene, size: int, cells: int, prompts: int, rng: np.random.Generator
 ) -> SceneSample:
     """Targets and prompts of one scene.
 
@@ -72,11 +72,11 @@ def make_sample(
 
     Args:
         scene: Of any square size.
-        size: Pixels a side of the model's input; masks have half as many cells.
+        size: Pixels a side of the model's input.
+        cells: Cells a side of its low-resolution masks; a divisor of `size`.
         prompts: How many.
         rng: Source of chance.
     """
-    cells = size // 2
     classes, coarse = (_nearest(m, cells) for m in (scene.label_map, scene.instance_map))
     fine = _nearest(scene.instance_map, size)
     boxes, areas = _boxes(coarse)
@@ -86,7 +86,8 @@ def make_sample(
         numbers = np.array([coarse[cells // 2, cells // 2]])
     weights = areas[coarse] ** -0.5
     coordinates, labels, asked = _draw_prompts(fine, numbers, prompts, rng)
-    masks = (fine == asked[:, None, None]).reshape(prompts, cells, 2, cells, 2).mean((2, 4))
+    pixels = size // cells
+    masks = (fine == asked[:, None, None]).reshape(prompts, cells, pixels, cells, pixels)
     return SceneSample(
         image=torch.from_numpy(resized(scene.image, size)).permute(2, 0, 1).float(),
         classes=torch.from_numpy(np.minimum(classes, CLASSES - 1).astype(np.int64)),
@@ -94,7 +95,7 @@ def make_sample(
         weights=torch.from_numpy((weights / weights.mean()).astype(np.float32)),
         coordinates=torch.from_numpy(coordinates),
         labels=torch.from_numpy(labels),
-        masks=torch.from_numpy(masks.astype(np.float32)),
+        masks=torch.from_numpy(masks.mean((2, 4), dtype=np.float32)),
     )
 
 

@@ -43,9 +43,9 @@ class SamScenesParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prompts: int = Field(default=16, ge=4, description="Prompts per image and step.")
+    prompts: int = Field(default=8, ge=4, description="Prompts per image and step.")
     dense_share: float = Field(
-        default=0.3,
+        default=0.12,
         ge=0,
         lt=1,
         description="Share of the run in which only the dense heads teach, before any prompt.",
@@ -99,7 +99,9 @@ class SamScenesTask(Task):
     def sample(self, index: int, rng: np.random.Generator) -> SceneSample:
         """One scene, varied, with fresh prompts."""
         scene = varied(self._scenes[index], rng)
-        return make_sample(scene, self.config.image_size, self.params.prompts, rng)
+        return make_sample(
+            scene, self.config.image_size, self.config.mask_size, self.params.prompts, rng
+        )
 
     def collate(self, samples: list[SceneSample]) -> SceneBatch:
         """Stack all fields."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from seg_assets.data.scenes import FIRST_TRAINING_SEED
+from seg_assets.data.scenes import FIRST_TRAINING_SEED, View
 from seg_assets.errors import InputError
 from seg_assets.modeling.seem.adapter_config import AdapterConfig, LoraConfig
 
@@ -109,6 +109,7 @@ class SceneData(_Params):
         default=FIRST_TRAINING_SEED, ge=0, description="seed of the first scene"
     )
     count: int = Field(default=2000, ge=1, description="number of scenes, with consecutive seeds")
+    view: View = Field(default="wide", description="many things near and far, or a few large ones")
 
 
 class CamVidData(_Params):

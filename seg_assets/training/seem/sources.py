@@ -58,7 +58,9 @@ class SceneSource(SampleSource):
 
     def __getitem__(self, index: int) -> SegmentationSample:
         """Draw a scene."""
-        return sample_of_scene(make_scene(self.data.first_seed + index, self.size), self.table)
+        return sample_of_scene(
+            make_scene(self.data.first_seed + index, self.size, view=self.data.view), self.table
+        )
 
 
 class CamVidSource(SampleSource):
