@@ -22,14 +22,14 @@ SHARED = Path(os.environ.get("SEG_SHARED_DIR", REPOSITORY.parent / "shared"))
 
 
 @pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """Give the package's logger back as it was: the commands set it up for a terminal."""
+def _own_logging() -> None:
+    """Let each test begin with a plain logger: the commands set it up for a terminal.
+
+    What it was before the test is no measure: a module's own fixtures run earlier, commands too.
+    """
     logger = logging.getLogger("seg_assets")
-    before = logger.level, logger.propagate, list(logger.handlers)
-    yield
-    logger.setLevel(before[0])
-    logger.propagate = before[1]
-    logger.handlers[:] = before[2]
+    logger.setLevel(logging.NOTSET)
+    logger.handlers.clear()
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,6 @@ DEMO = SamConfig(
     prompt_dim=128,
     decoder_mlp_dim=256,
     iou_head_dim=128,
-    spread_start=True,
 )
 # For tests: every part is there, and an image takes milliseconds.
 TINY = SamConfig(

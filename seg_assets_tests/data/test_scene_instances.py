@@ -52,6 +52,11 @@ def test_class_names_are_those_of_the_class_ids() -> None:
     assert dataset.class_names[0] == "person"
 
 
+def test_close_views_can_be_asked_for() -> None:
+    (image,) = open_scenes("7:8", size=64, view="close")
+    np.testing.assert_array_equal(image.image, make_scene(7, 64, view="close").image)
+
+
 def test_ranges_of_seeds_are_read() -> None:
     dataset = open_scenes("1000000:1000003", size=64)
     assert len(dataset) == 3

@@ -7,10 +7,12 @@ from PIL import Image
 from seg_assets.classes.table import load_class_table
 from seg_assets.data.label_maps import read_label_map
 from seg_assets.data.scenes import (
+    CLOSE_UPS,
     FIRST_TRAINING_SEED,
     HELD_OUT_SEEDS,
     KINDS,
     LABEL_FORMAT,
+    VIEWS,
     Scene,
     make_scene,
     write_scenes,
@@ -125,6 +127,7 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_another_picture():
     assert first.part_map.tobytes() == again.part_map.tobytes()
     assert first.parents.tobytes() == again.parents.tobytes()
     assert first.image.tobytes() != other.image.tobytes()
+    assert first.image.tobytes() != make_scene(7, SMALL, view="close").image.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -148,9 +151,38 @@ def test_composition_does_not_depend_on_the_size(seed):
     assert same.mean() > 0.95
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_every_kind_can_be_asked_for(kind):
-    assert make_scene(1, SMALL, kind=kind).kind == kind
+@pytest.mark.parametrize(
+    ("view", "kind"), [(view, kind) for view, kinds in VIEWS.items() for kind in kinds]
+)
+def test_every_kind_can_be_asked_for(view, kind):
+    assert make_scene(1, SMALL, view=view, kind=kind).kind == kind
+
+
+def test_a_close_view_holds_a_few_large_things():
+    table = load_class_table("coco133")
+    scenes = [make_scene(seed, SMALL, view="close") for seed in range(40)]
+    assert {scene.kind for scene in scenes} == set(CLOSE_UPS)
+    counts = [len(np.unique(scene.instance_map)) for scene in scenes]
+    assert 4 <= np.median(counts) <= 9
+    shares = []
+    for scene in scenes:
+        wholes, areas = np.unique(scene.instance_map, return_counts=True)
+        is_thing = [table.classes[scene.class_ids[whole]].is_thing for whole in wholes]
+        shares += (areas[is_thing] / scene.instance_map.size).tolist()
+        walls = scene.label_map[scene.label_map == table.id_of("wall-other-merged")]
+        assert len(walls) == 0 or scene.kind == "indoors"
+    assert np.median(shares) > 0.04
+
+
+def test_a_close_room_has_one_wall_and_a_wide_one_three():
+    wall = load_class_table("coco133").id_of("wall-other-merged")
+
+    def walls(**options):
+        scene = make_scene(4, SMALL, **options)
+        return len(np.unique(scene.instance_map[scene.label_map == wall]))
+
+    assert walls(view="close", kind="indoors") == 1
+    assert walls(view="wide", kind="bedroom") == 3
 
 
 @pytest.mark.parametrize(
@@ -160,6 +192,8 @@ def test_every_kind_can_be_asked_for(kind):
         ({"seed": 1, "size": 8}, "8 x 8"),
         ({"seed": 1, "size": (128, 9000)}, "128 x 9000"),
         ({"seed": 1, "kind": "moon"}, "'moon'"),
+        ({"seed": 1, "kind": "lawn"}, "no wide scene 'lawn'"),
+        ({"seed": 1, "view": "deep"}, "no view 'deep' of a scene; choose wide or close"),
     ],
 )
 def test_impossible_wishes_are_refused_in_one_sentence(arguments, words):

@@ -95,7 +95,7 @@ def test_the_demo_model_is_small_and_has_the_sizes_it_was_designed_with():
     parameters = sum(p.numel() for p in sam.parameters())
     assert 2.7e6 < parameters < 2.9e6
     with torch.inference_mode():
-        assert sam.image_encoder(torch.zeros(1, 3, 192, 192)).shape == (1, 128, 24, 24)
+        assert sam.image_encoder(torch.zeros(1, 3, 192, 192)).shape == (1, 128, 12, 12)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -90,7 +90,7 @@ class SeemConfig:
 
 FOCAL_L = SeemConfig()
 
-# 3.1 million parameters, small enough to train on a CPU and to ship; the embeddings of the real
+# 3.0 million parameters, small enough to train on a CPU and to ship; the embeddings of the real
 # tokenizer's vocabulary are 0.8 of them.
 DEMO = SeemConfig(
     embed=32,

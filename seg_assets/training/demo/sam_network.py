@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +26,7 @@ class SamWithHeads(nn.Module):
 
     def __init__(self, config: SamConfig) -> None:
         super().__init__()
-        self.sam = build_sam(replace(config, spread_start=False))
+        self.sam = build_sam(config)
         localise(self.sam)
         self.heads = DenseHeads(config.prompt_dim)
 

@@ -12,7 +12,7 @@ def test_what_is_kept_is_what_is_drawn(tmp_path):
     scenes = draw_scenes(tmp_path / "kept", range(40, 43), processes=1)
     assert len(scenes) == 3
     for i, seed in enumerate(range(40, 43)):
-        expected = shrink(make_scene(seed, DRAWN_SIZE))
+        expected = shrink(make_scene(seed, DRAWN_SIZE, view="close"))
         assert np.array_equal(scenes[i].image, expected.image)
         assert np.array_equal(scenes[i].label_map, expected.label_map)
         assert np.array_equal(scenes[i].instance_map, expected.instance_map)

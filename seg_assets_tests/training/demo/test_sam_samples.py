@@ -16,7 +16,7 @@ from seg_assets_tests.training.demo.conftest import two_squares
 
 
 def sample(seed=0, prompts=16):
-    return make_sample(two_squares(seed), 64, prompts, np.random.default_rng(seed))
+    return make_sample(two_squares(seed), 64, 32, prompts, np.random.default_rng(seed))
 
 
 def test_prompts_point_into_their_objects():
@@ -52,7 +52,7 @@ def test_dense_targets_are_class_and_box_of_the_object_at_a_cell():
 def test_nothing_there_is_a_class_of_its_own():
     scene = two_squares(0)
     unlabelled = DrawnScene(scene.image, np.full_like(scene.label_map, 255), scene.instance_map)
-    made = make_sample(unlabelled, 64, 4, np.random.default_rng(0))
+    made = make_sample(unlabelled, 64, 32, 4, np.random.default_rng(0))
     assert (made.classes == CLASSES - 1).all()
 
 
@@ -91,5 +91,5 @@ def test_an_object_thinner_than_a_pixel_is_passed_over():
     scene = two_squares(0, size=64)
     # only the cells of the dense targets see these columns, the pixels of the prompts do not
     scene.instance_map[:, 2::4] = 9
-    made = make_sample(scene, 32, 16, np.random.default_rng(0))
+    made = make_sample(scene, 32, 16, 16, np.random.default_rng(0))
     assert (made.masks.sum((1, 2)) > 0).all()
