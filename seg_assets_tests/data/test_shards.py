@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -216,6 +218,20 @@ def test_a_damaged_definition_is_a_store_error(
         path.write_bytes(content)
     with pytest.raises(StoreError, match=r"^the definition of shard x in .*x\.parquet is damaged"):
         load_shard(store, "x")
+
+
+def test_a_definition_is_read_in_the_caller_s_thread(store: Store) -> None:
+    """Threads that Arrow starts for Python's bytes may abort a process that then ends."""
+    register_shards(store, [shard("x", "a")])
+    code = (
+        "import psutil, sys\n"
+        "from seg_assets.data.shards import load_shard\n"
+        "from seg_assets.storage.store import Store\n"
+        "threads = psutil.Process().num_threads()\n"
+        f"load_shard(Store({store.root!r}), 'x')\n"
+        "sys.exit(psutil.Process().num_threads() - threads)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_shards_are_kept_in_s3(s3_server: S3Server) -> None:
