@@ -2,7 +2,7 @@
 
     python benchmarks/shard_memory.py [--images 8 64] [--size 384]
 
-Each shard runs in a process of its own, on generated scenes, with the small seeded models. What is
+Each shard runs in a process of its own, on generated scenes, with the demo's small models. What is
 printed is the largest resident size of that process, and the part above its size before the first
 image.
 """

@@ -181,7 +181,6 @@ def _tell(
     environment: Mapping[str, str],
     seconds: float,
 ) -> None:
-    from seg_assets.modeling.manifest import entry, weights_path  # noqa: PLC0415
     from seg_assets.stages.evaluation import REPORT_PATH, SAM_SEEM  # noqa: PLC0415
 
     report = json.loads(store.read_bytes(REPORT_PATH))
@@ -194,13 +193,6 @@ def _tell(
         f"masks: the best one of each of {objects.objects} objects has a mean IoU of "
         f"{objects.iou:.3f}; discs in their place would have {objects.disc_iou:.3f}"
     )
-    untrained = [name for name in (SAM, SEEM) if not weights_path(entry(name)).is_file()]
-    if untrained:
-        names = " and ".join(untrained)
-        click.echo(
-            f"NOTE: {names} have no trained weights yet. Seeded random ones stand "
-            "in: graph, files, pictures and metrics are real, masks and names mean nothing."
-        )
     click.echo(
         f"\npictures   {out / 'pictures'} ({pictures} scenes: image, regions, labels, truth)"
     )

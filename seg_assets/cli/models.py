@@ -32,7 +32,7 @@ def list_models() -> None:
     for row in rows:
         cells = zip(row, widths, strict=True)
         click.echo("  ".join(cell.ljust(width) for cell, width in cells).rstrip())
-    click.echo(f"\nWeights are kept in {models_dir()}; SEG_MODELS_DIR names another folder.")
+    click.echo(f"\nDownloads are kept in {models_dir()}; SEG_MODELS_DIR names another folder.")
 
 
 @models.command()
@@ -59,8 +59,6 @@ def verify(names: tuple[str, ...]) -> None:
     wanted = [entry(name) for name in names] or [
         found for found in manifest().values() if weights_path(found).is_file()
     ]
-    if not wanted:
-        click.echo(f"No weights are in {models_dir()}; `seg-assets models download` gets them.")
     damaged = []
     for found in wanted:
         try:
@@ -105,7 +103,9 @@ def _progress_bar(name: str) -> Iterator[Progress]:
 def _size(found: ModelEntry) -> str:
     path = weights_path(found)
     size = path.stat().st_size if path.is_file() else found.bytes
-    return "-" if size is None else f"{size / 1e6:,.0f} MB"
+    if size is None:
+        return "-"
+    return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
 
 
 def _state(found: ModelEntry) -> str:

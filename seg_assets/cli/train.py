@@ -215,8 +215,7 @@ def seem(
 )
 @click.option("--only", type=click.Choice(["sam", "seem"]), help="Train one of the two.")
 @click.option(
-    "--steps",
-    "length",
+    "--length",
     type=click.FloatRange(min=0, min_open=True, max=10),
     default=1.0,
     show_default=True,

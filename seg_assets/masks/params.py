@@ -159,13 +159,14 @@ MASK_PRESETS: dict[str, dict[str, int | float]] = {
         "crop_n_points_downscale_factor": 2,
         "min_mask_region_area": 100,
     },
-    # For the small demo SAM, whose scores are low and whose logits are soft: 5 to 60 masks in a
-    # scene or photograph of 256 to 512 pixels, in seconds on one core.
+    # For the small demo SAM, whose scores are lower and whose logits are softer.
     "demo": {
-        "points_per_side": 10,
-        "pred_iou_thresh": 0.0,
-        "stability_score_thresh": 0.6,
-        "stability_score_offset": 0.1,
+        "points_per_side": 16,
+        "pred_iou_thresh": 0.4,
+        "stability_score_thresh": 0.7,
+        "stability_score_offset": 0.5,
+        "crop_n_layers": 1,
+        "crop_nms_thresh": 0.8,
         "min_mask_region_area": 30,
     },
 }

@@ -160,7 +160,7 @@ def _load_whole(
     else:
         sha256 = state_sha256(model.state_dict())
         _log.warning(
-            "%s has no trained weights yet: seeded random ones (seed %d) stand in, "
+            "%s has no trained weights: seeded random ones (seed %d) stand in, "
             "so its masks and labels mean nothing",
             entry.name,
             entry.seed,

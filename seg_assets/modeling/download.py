@@ -23,7 +23,7 @@ from seg_assets.modeling.weights_file import (
 
 _log = logging.getLogger(__name__)
 
-Verdict = Literal["published hash", "own record", "recorded now", "no weights needed"]
+Verdict = Literal["known hash", "own record", "recorded now", "no weights needed"]
 """What a file was held against. The last: seeded random weights, there is no file."""
 
 
@@ -82,7 +82,7 @@ def verify(entry: ModelEntry) -> Verdict:
     if expected is None:
         _record(path, entry, Fetched(path.stat().st_size, found, None), by_hand=True)
         return "recorded now"
-    return "own record" if entry.sha256 is None else "published hash"
+    return "own record" if entry.sha256 is None else "known hash"
 
 
 def _record(path: Path, entry: ModelEntry, fetched: Fetched, *, by_hand: bool = False) -> None:

@@ -25,7 +25,7 @@ from seg_assets.errors import CheckpointError, InputError
 from seg_assets.modeling.checkpoints import LoadedModel, load_model
 from seg_assets.modeling.manifest import ModelEntry, entry, weights_path
 from seg_assets.modeling.pixels import PIXEL_MEAN, PIXEL_STD
-from seg_assets.modeling.sam_start import spread_start_values
+from seg_assets.modeling.spread_start import spread_start_values
 from seg_assets.modeling.state_file import read_description
 
 
@@ -53,8 +53,8 @@ class SamConfig:
         decoder_heads: Their attention heads.
         iou_head_depth: Layers of the head that predicts a mask's IoU.
         iou_head_dim: Its hidden width.
-        spread_start: Whether the random start values are those of `sam_start`, with which masks
-            differ even before any training.
+        spread_start: Whether the random start values are those of `spread_start.py`, with which
+            masks differ even before any training.
     """
 
     encoder_dim: int

@@ -116,6 +116,8 @@ def _single(rows: Sequence[Row], key: str) -> Series:
 
 
 def _draw(axes: "Axes", series: Series, metric: str | None) -> None:
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
     for name, points in series.items():
         thin = _thinned(points)
         steps, values = [step for step, _ in thin], [value for _, value in thin]
@@ -141,6 +143,7 @@ def _draw(axes: "Axes", series: Series, metric: str | None) -> None:
                 f"{best:.3f}", (step, best), (4, 5), textcoords="offset points", fontsize=8
             )
     axes.set_xlabel("step", fontsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -86,4 +86,4 @@ def test_settings_may_come_from_a_dotenv_file(tmp_path, monkeypatch):
     result = CliRunner().invoke(main, ["models", "list"])
     # load_dotenv sets it for this process: take it back when the test ends
     monkeypatch.setenv("SEG_MODELS_DIR", "")
-    assert f"Weights are kept in {tmp_path}/mine" in result.output
+    assert f"Downloads are kept in {tmp_path}/mine" in result.output

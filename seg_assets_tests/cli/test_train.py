@@ -67,7 +67,7 @@ def test_models_list_and_verify_know_it(trained: Result) -> None:
     (line,) = [x for x in run("models", "list").stdout.splitlines() if x.startswith("mine ")]
     assert "seem, whole_head, from seem_demo: mIoU 0." in line
     assert line.endswith("here")
-    assert run("models", "verify", "mine").stdout == "mine: right (published hash)\n"
+    assert run("models", "verify", "mine").stdout == "mine: right (known hash)\n"
 
 
 def test_label_uses_it_by_name(trained: Result, workplace: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_demo_is_trained_by_its_recipes(
         }
 
     monkeypatch.setattr("seg_assets.training.demo.recipes.train_demo", train_demo)
-    said = run("train", "demo", "--out", "there", "--only", "sam", "--steps", "0.01").stdout
+    said = run("train", "demo", "--out", "there", "--only", "sam", "--length", "0.01").stdout
     assert said == (
         "sam: 7 steps in 12 s, best 0.500 at 6; there/sam\n"
         "  there/weights: 5,000 bytes, sha256 abc\n"

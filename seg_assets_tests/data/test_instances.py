@@ -34,7 +34,9 @@ def test_unknown_formats_and_options_are_refused_with_the_known() -> None:
         open_instances("x", "lvis")
     with pytest.raises(InputError, match=r"'coco' has no option 'crowds': did you mean 'crowd'\?"):
         open_instances("x", "coco", crowds=True)
-    with pytest.raises(InputError, match=r"'scenes' has no option 'zzz': use size, level, min_"):
+    with pytest.raises(
+        InputError, match=r"'scenes' has no option 'zzz': use size, view, level, min_"
+    ):
         open_instances("0:1", "scenes", zzz=1)
 
 

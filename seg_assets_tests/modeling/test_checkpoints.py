@@ -25,7 +25,9 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def stand_in():
-    return dataclasses.replace(entry("sam_demo"), file="demo/none.safetensors")
+    return dataclasses.replace(
+        entry("sam_demo"), file="demo/none.safetensors", sha256=None, bytes=None, seed=0
+    )
 
 
 def a_file_entry(**changes):
@@ -113,7 +115,7 @@ def test_stand_in_weights_are_random_but_always_the_same(folder, stand_in, caplo
     other = load_model(dataclasses.replace(stand_in, seed=1), small_network)
     assert not first.trained
     assert first.sha256 == second.sha256 != other.sha256
-    assert "sam_demo has no trained weights yet: seeded random ones (seed 0)" in caplog.text
+    assert "sam_demo has no trained weights: seeded random ones (seed 0)" in caplog.text
 
 
 def test_trained_weights_take_the_place_of_random_ones(folder, stand_in, caplog):

@@ -38,7 +38,7 @@ def test_a_published_hash_is_what_counts(server):
     path = download(mine)
     assert path == weights_path(mine)
     assert path.read_bytes() == CONTENT
-    assert verify(mine) == "published hash"
+    assert verify(mine) == "known hash"
     assert not path.with_name("weights.pt.lock.json").exists()
 
 
@@ -94,8 +94,8 @@ def test_a_missing_file_says_how_to_get_it(server):
         verify(an_entry(server))
 
 
-def test_random_weights_have_nothing_to_download_or_verify():
-    stand_in = dataclasses.replace(entry("sam_demo"), file="demo/not_there.safetensors")
+def test_random_weights_have_nothing_to_download_or_verify(server):
+    stand_in = dataclasses.replace(an_entry(server), url=None, file="not_there.pt", seed=0)
     assert verify(stand_in) == "no weights needed"
     with pytest.raises(InputError, match="nothing to download"):
         download(stand_in)
@@ -137,4 +137,4 @@ def test_processes_that_want_the_same_file_download_it_once(server):
     queue.join_thread()
     assert pieces[:2] == [0, 0]
     assert len(server.requests) == 1
-    assert verify(mine) == "published hash"
+    assert verify(mine) == "known hash"

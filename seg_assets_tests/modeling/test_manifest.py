@@ -12,6 +12,7 @@ from seg_assets.modeling.manifest import (
     shipped_dir,
     weights_path,
 )
+from seg_assets.modeling.weights_file import sha256_of
 from seg_assets_tests.conftest import REPOSITORY
 
 OWN = """
@@ -36,7 +37,15 @@ def own_folder(tmp_path, monkeypatch):
 
 def test_the_official_checkpoints_are_known_by_name():
     assert list(manifest())[:4] == ["sam_vit_b", "sam_vit_l", "sam_vit_h", "seem_focall_v1"]
-    assert {e.name for e in manifest().values() if e.seed is not None} == {"sam_demo", "seem_demo"}
+
+
+def test_the_demo_models_ship_and_are_small():
+    shipped = [manifest()[name] for name in ("sam_demo", "seem_demo")]
+    for found in shipped:
+        path = weights_path(found)
+        assert path.parent == shipped_dir() / "demo"
+        assert (sha256_of(path), path.stat().st_size) == (found.sha256, found.bytes)
+    assert sum(found.bytes for found in shipped) <= 12_000_000
 
 
 def test_sizes_and_hashes_are_the_public_ones(shared_dir):

@@ -68,7 +68,7 @@ def test_a_model_is_found_verified_and_complete(
         file=f"weights/mine-{sha256[:8]}.safetensors",
         classes=str(folder / "weights" / f"mine-{sha256[:8]}.toml"),
     )
-    assert verify(found) == "published hash"
+    assert verify(found) == "known hash"
     assert load_class_table(found.classes) == TABLE
     weights.unlink()
     assert weights_path(found).read_bytes() == b"weights of a test"

@@ -166,7 +166,7 @@ class SeemTaskParams(_Params):
         default=512, ge=64, le=LARGEST_SIDE, description="side of the training square, 256 to 1024"
     )
     small_images: bool = Field(
-        default=False, description="allow sides from 64 on, for small networks that start at random"
+        default=False, description="allow sides from 64 on, for small networks"
     )
     augmentation: Augmentation = Field(
         default="lsj", description="what chance does to a training image"

@@ -1,8 +1,8 @@
 """Start values under which an untrained SAM gives masks of many shapes.
 
 With the package's ordinary start values every signal shrinks on its way through the decoder: all
-prompts give the same faint mask, and no threshold separates anything. A small SAM that has no
-checkpoint yet could then not show that the steps after it work.
+prompts give the same faint mask, and no threshold separates anything. A small SAM without a
+checkpoint, as the tests use, could then not show that the steps after it work.
 """
 
 import torch
@@ -14,7 +14,7 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 from segment_anything.modeling import Sam
 from segment_anything.modeling.transformer import Attention
 
-# Found by trying: with these, the demo model finds some 5 to 40 masks in scenes and photographs.
+# Found by trying: with these, small untrained models find some 5 to 40 masks in an image.
 _DECODER_GAIN = 4.0
 _UPSCALING_GAIN = 8.0
 _POSITION_GAIN = 2.0
