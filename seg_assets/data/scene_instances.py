@@ -7,7 +7,7 @@ import numpy as np
 
 from seg_assets.classes.table import load_class_table
 from seg_assets.data.instance_image import InstanceImage, stack_objects
-from seg_assets.data.scenes import CLASS_TABLE, View, make_scene
+from seg_assets.data.scenes import CLASS_TABLE, VIEWS, View, make_scene
 from seg_assets.errors import InputError
 
 Level = Literal["whole", "part"]
@@ -24,7 +24,7 @@ class SceneInstances:
         min_area: objects of which fewer pixels are visible are left out.
 
     Raises:
-        InputError: there are no seeds, or the level is unknown.
+        InputError: there are no seeds, or view or level is unknown.
     """
 
     def __init__(
@@ -40,6 +40,8 @@ class SceneInstances:
             raise InputError("a data set of scenes has no seeds: give at least one")
         if level not in ("whole", "part"):
             raise InputError(f"scenes have no level {level!r}: ask for 'whole' or 'part'")
+        if view not in VIEWS:
+            raise InputError(f"scenes have no view {view!r}: ask for {' or '.join(VIEWS)}")
         self._seeds = seeds
         self._size = size
         self._view: View = view
@@ -75,7 +77,7 @@ def open_scenes(
     """Open the scenes of a range of seeds, written as "first:stop" such as "1000000:1000200".
 
     Raises:
-        InputError: the range is not written so or is empty, or the level is unknown.
+        InputError: the range is not written so or is empty, or view or level is unknown.
     """
     first, colon, stop = seeds.partition(":")
     if not (colon and first.isdecimal() and stop.isdecimal()):

@@ -74,3 +74,5 @@ def test_nothing_to_draw_is_refused() -> None:
         open_scenes("4:4")
     with pytest.raises(InputError, match="no level 'half': ask for 'whole' or 'part'"):
         open_scenes("0:1", level="half")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no view 'deep': ask for wide or close"):
+        open_scenes("0:1", view="deep")  # type: ignore[arg-type]
