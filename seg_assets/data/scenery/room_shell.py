@@ -44,7 +44,7 @@ def empty_room(canvas: Canvas, *, one_wall: bool = False) -> Room:
     texture = "stripes" if rng.random() < 0.2 else "plaster"
     ceiling = canvas.entity("ceiling-merged")
     walls = [canvas.entity("wall-other-merged") for _ in range(1 if one_wall else 3)]
-    wall, side_walls = walls[-1], (walls[0], walls[-1 if one_wall else 1])
+    *side_walls, wall = walls * 3 if one_wall else walls
     wooden = bool(rng.random() < 0.7)
     floor = canvas.entity("floor-wood" if wooden else "floor-other-merged", ground=True)
     near = 0.45
