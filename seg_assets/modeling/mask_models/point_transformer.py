@@ -1,0 +1,236 @@
+"""SAM's two-way transformer for many prompts on one image, without a projection of all keys.
+
+The algebra is exact: the same function of weights, image and points as the package's, with sums
+taken in another order.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+import seg_assets.modeling.torchvision_cpu  # noqa: F401
+
+# isort: split
+from segment_anything.modeling import TwoWayTransformer
+from segment_anything.modeling.transformer import Attention
+
+from seg_assets.modeling.mask_models.point_arithmetic import (
+    Scores,
+    inverse_deviation,
+    weigh_image,
+    weigh_tokens,
+)
+from seg_assets.modeling.mask_models.point_image import ImageNorm, ImageProjection, PreparedImage
+from seg_assets.modeling.mask_models.point_weights import (
+    FoldedDecoder,
+    FoldedNorm,
+    KeyProjection,
+    stack_rows,
+    two_way_blocks,
+)
+
+
+class PromptKeys:
+    """The keys of N prompts, as their difference from what the image determines.
+
+    Attributes:
+        values: Value vectors of each block so far, (N, heads, tokens, head channels) float32.
+        scale: One over the deviation in the last layer norm, (N, T) float32; None before any.
+        spread: Factor of the shared part within the scaled sum, (N, T) float32; None for one.
+    """
+
+    def __init__(self, prompts: int, blocks: int, image: PreparedImage, tokens: int) -> None:
+        key = image.blocks[0].key.fixed
+        self._heads, self._rows_per_block = key.shape[0], key.shape[0] * (tokens - 1) + 1
+        self._buffer = key.new_empty((prompts, blocks * self._rows_per_block, key.shape[-1]))
+        self.values: list[Tensor] = []
+        self.scale: Tensor | None = None
+        self.spread: Tensor | None = None
+
+    @property
+    def rows(self) -> Tensor:
+        """Coefficients of the basis so far."""
+        return self._buffer[:, : len(self.values) * self._rows_per_block]
+
+    def add(self, values: Tensor) -> Tensor:
+        """Add a block's rows.
+
+        Args:
+            values: Its value vectors, (N, heads, tokens, head channels) float32.
+
+        Returns:
+            Its rows but the last, (N, heads, tokens - 1, T), for the caller to fill.
+        """
+        old = self.rows
+        if self.scale is not None:
+            old.mul_(self.scale[:, None])
+            self.spread = self.scale if self.spread is None else self.spread * self.scale
+        self.values.append(values)
+        new = self._buffer[:, old.shape[1] : old.shape[1] + self._rows_per_block]
+        new[:, -1] = 1
+        return new[:, :-1].unflatten(1, (self._heads, -1))
+
+    def select(self, prompts: Tensor) -> "PromptKeys":
+        """The keys of some of the prompts, by their indices."""
+        chosen = object.__new__(PromptKeys)
+        chosen._heads, chosen._rows_per_block = self._heads, self._rows_per_block
+        chosen._buffer = self._buffer[prompts]
+        chosen.values = [values[prompts] for values in self.values]
+        chosen.scale = None if self.scale is None else self.scale[prompts]
+        chosen.spread = None if self.spread is None else self.spread[prompts]
+        return chosen
+
+
+class PointTransformer:
+    """The prompts' side of the transformer, on a folded image side."""
+
+    def __init__(self, transformer: TwoWayTransformer, folded: FoldedDecoder) -> None:
+        self._transformer = transformer
+        self._folded = folded
+        self._heads = transformer.num_heads
+
+    def __call__(self, image: PreparedImage, tokens: Tensor) -> tuple[Tensor, PromptKeys]:
+        """Run all blocks, but not the final attention.
+
+        Args:
+            image: The prepared image.
+            tokens: Output tokens and prompt tokens, (N, tokens, C) float32.
+
+        Returns:
+            Queries after the last block, (N, tokens, C) float32, and the keys after it.
+        """
+        layers = two_way_blocks(self._transformer)
+        keys = PromptKeys(tokens.shape[0], len(layers), image, tokens.shape[1])
+        queries = tokens
+        for layer, block, view in zip(layers, self._folded.blocks, image.blocks, strict=True):
+            if layer.skip_first_layer_pe:
+                queries = layer.self_attn(q=queries, k=queries, v=queries)
+            else:
+                placed = queries + tokens
+                queries = queries + layer.self_attn(q=placed, k=placed, v=queries)
+            queries = layer.norm1(queries)
+            attention = layer.cross_attn_token_to_image
+            attended = self._attend_to_image(
+                attention, queries + tokens, keys, (block.key, view.key), (block.value, view.value)
+            )
+            queries = layer.norm2(queries + attended)
+            queries = layer.norm3(queries + layer.mlp(queries))
+            attention = layer.cross_attn_image_to_token
+            self._attend_to_tokens(
+                attention, queries + tokens, queries, keys, (block.query, view.query)
+            )
+            keys.scale = self._normalise(keys, block.norm, view.norm)
+        return queries, keys
+
+    def finish(
+        self, image: PreparedImage, queries: Tensor, tokens: Tensor, keys: PromptKeys
+    ) -> Tensor:
+        """The final attention and norm for some of the tokens.
+
+        Args:
+            image: The prepared image.
+            queries: Queries after the last block, (N, some tokens, C) float32.
+            tokens: The same tokens as they came in.
+            keys: After the last block.
+
+        Returns:
+            The tokens that come out, (N, some tokens, C) float32.
+        """
+        attention = self._transformer.final_attn_token_to_image
+        attended = self._attend_to_image(
+            attention,
+            queries + tokens,
+            keys,
+            (self._folded.key, image.key),
+            (self._folded.value, image.value),
+        )
+        return self._transformer.norm_final_attn(queries + attended)
+
+    def _split(self, projected: Tensor) -> Tensor:
+        return projected.unflatten(2, (self._heads, -1)).transpose(1, 2)  # (N, heads, tokens, c)
+
+    def _scores(
+        self,
+        vectors: Tensor,
+        keys: PromptKeys,
+        folded: KeyProjection,
+        image: ImageProjection,
+    ) -> Scores:
+        """Products of vectors, (N, heads, tokens, c), with a projection of the keys."""
+        dtype = image.fixed.dtype
+        prompts, heads, tokens, channels = vectors.shape
+        by_head = vectors.transpose(0, 1).reshape(heads, prompts * tokens, channels).to(dtype)
+        fixed = torch.bmm(by_head, image.fixed).unflatten(1, (prompts, tokens))
+        if image.shared is None:
+            return Scores(fixed, None, None, None, None)
+        shared = torch.bmm(by_head, image.shared).unflatten(1, (prompts, tokens))
+        basis = stack_rows(folded.rows, keys.values).unflatten(2, (heads, channels))
+        weights = torch.einsum("bhjc,bmhc->bhjm", vectors, basis).flatten(1, 2)
+        rows = torch.bmm(weights.to(dtype), keys.rows).unflatten(1, (heads, tokens))
+        return Scores(fixed, shared, rows, keys.spread, keys.scale)
+
+    def _attend_to_image(
+        self,
+        attention: Attention,
+        placed: Tensor,
+        keys: PromptKeys,
+        key: tuple[KeyProjection, ImageProjection],
+        value: tuple[KeyProjection, ImageProjection],
+    ) -> Tensor:
+        queries = self._split(attention.q_proj(placed))
+        prompts, heads, tokens, channels = queries.shape
+        scores = self._scores(queries / math.sqrt(channels), keys, *key)
+        for_shared, for_rows = weigh_image(scores)  # (heads, N, tokens, T), (N, heads, tokens, T)
+        folded, image = value
+        assert image.shared is not None
+        attended = torch.bmm(for_shared.flatten(1, 2), image.shared.transpose(1, 2)).float()
+        attended = attended.unflatten(1, (prompts, tokens)).transpose(0, 1)
+        attended = attended + image.fixed.float().view(heads, 1, channels)
+        if for_rows is not None:
+            weights = torch.bmm(for_rows.flatten(1, 2), keys.rows.transpose(1, 2)).float()
+            basis = stack_rows(folded.rows, keys.values).unflatten(2, (heads, channels))
+            attended = attended + torch.einsum(
+                "bhjm,bmhc->bhjc", weights.unflatten(1, (heads, tokens)), basis
+            )
+        return attention.out_proj(attended.transpose(1, 2).flatten(2))
+
+    def _attend_to_tokens(
+        self,
+        attention: Attention,
+        placed: Tensor,
+        queries: Tensor,
+        keys: PromptKeys,
+        query: tuple[KeyProjection, ImageProjection],
+    ) -> None:
+        vectors = self._split(attention.k_proj(placed))
+        scores = self._scores(vectors / math.sqrt(vectors.shape[-1]), keys, *query)
+        weigh_tokens(scores, out=keys.add(self._split(attention.v_proj(queries))))
+
+    def _normalise(self, keys: PromptKeys, folded: FoldedNorm, image: ImageNorm) -> Tensor:
+        """One over the deviation of every key, (N, T) float32, without the keys.
+
+        The sum of squares of a sum: that of the shared part, of the rows, and twice their product.
+        """
+        products = []
+        for values, shared in zip(keys.values, image.products, strict=True):
+            prompts, heads, tokens, channels = values.shape
+            last = values[:, :, -1]
+            steps = (values[:, :, :-1] - last[:, :, None]).transpose(0, 1).flatten(1, 2)
+            by_head = torch.bmm(steps, shared[:-1].view(heads, channels, -1))
+            by_rows = by_head.view(heads, prompts, tokens - 1, -1).transpose(0, 1).flatten(1, 2)
+            one = torch.addmm(shared[-1:], last.flatten(1), shared[:-1])
+            products += [by_rows, one[:, None]]
+        basis = stack_rows(folded.basis, keys.values)  # (N, rows, C)
+        gram = torch.bmm(basis, basis.transpose(1, 2))
+        rows = keys.rows.float()
+        with_basis = torch.bmm(gram, rows)
+        return inverse_deviation(
+            rows,
+            with_basis,
+            torch.cat(products, 1),
+            image.squares,
+            keys.spread,
+            basis.shape[2],
+            folded.eps,
+        )
