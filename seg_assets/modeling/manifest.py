@@ -32,7 +32,8 @@ class ModelEntry:
         config: Name of the network configuration inside that family.
         licence: SPDX identifier of the weights' licence.
         input_size: Pixels of the side that the network was made for.
-        input_side: Which side of the image `input_size` speaks of.
+        input_side: Which side of the image `input_size` speaks of; "both" where images are squeezed
+            into a square.
         mean: RGB mean that is subtracted from the input, 0..255 scale. A SAM may be trained for any
             mean and deviation; a SEEM was made for one, and loading refuses others.
         std: RGB standard deviation that the input is divided by, 0..255 scale.
@@ -57,7 +58,7 @@ class ModelEntry:
     config: str
     licence: str
     input_size: int
-    input_side: Literal["long", "short"]
+    input_side: Literal["long", "short", "both"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     url: str | None = None
