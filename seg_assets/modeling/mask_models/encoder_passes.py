@@ -30,8 +30,8 @@ from seg_assets.modeling.mask_models.relative_attention import (
 # Patches that pass through projections and MLP together: enough for matrix products to run at full
 # speed, few enough that the MLP's hidden layer (6 MB for ViT-B) stays in the last level cache.
 _PATCHES_PER_BAND = 512
-# Attention scores per thread that exist at the same time: 2 MB of float32, near a core's own cache.
-_SCORES_AT_ONCE = 1 << 19
+# Attention scores per thread that exist at the same time: 4 MB of float32, within the caches.
+_SCORES_AT_ONCE = 1 << 20
 
 
 def encode_in_bands(encoder: ImageEncoderViT, pixels: Tensor) -> Tensor:
@@ -115,11 +115,17 @@ def _band_block(block: Block, patches: Tensor) -> None:
     taken the keys and values of all patches before the first of them changes.
     """
     attend_band = _attend_in_windows if block.window_size else _attend_globally
-    # The generator stands before the patches of a band whenever they are updated
     for rows, attended in attend_band(block, patches):
+        patches[rows].add_(block.attn.proj(attended))
+    for rows in _full_bands(patches):
         band = patches[rows]
-        band += block.attn.proj(attended)
-        band += block.mlp(block.norm2(band).to(_dtype(block.mlp)))
+        band.add_(block.mlp(block.norm2(band).to(_dtype(block.mlp))))
+
+
+def _full_bands(patches: Tensor) -> list[slice]:
+    """Rows of an image's patches, (h, w, C), that are worth a matrix product."""
+    height, width = patches.shape[:2]
+    return list(_bands(height, max(_PATCHES_PER_BAND // width, 1)))
 
 
 def _bands(count: int, size: int) -> Iterator[slice]:
@@ -167,7 +173,7 @@ def _attend_globally(block: Block, patches: Tensor) -> Iterator[tuple[slice, Ten
     weight, bias = attention.qkv.weight, attention.qkv.bias
     heads = attention.num_heads
     tables = _tables(attention, height, width)
-    bands = list(_bands(height, max(_PATCHES_PER_BAND // width, 1)))
+    bands = _full_bands(patches)
     # (keys and values, heads, h, w, d)
     shape = (2, heads, height, width, channels // heads)
     stored = torch.empty(shape, dtype=weight.dtype, device=patches.device)

@@ -22,7 +22,7 @@ _FEW_SCORES = 1 << 19
 class EncoderRunner:
     """Runs the image encoder of a SAM, whose weights it leaves as they are.
 
-    On a CPU an image passes in bands of rows (`encode_in_bands`): ViT-B needs some 90 MB above its
+    On a CPU an image passes in bands of rows (`encode_in_bands`): ViT-B needs some 100 MB above its
     weights instead of 2.4 GB, and none of the time that the system takes to hand out and clear such
     memory. Elsewhere, and where compilation is asked for, a batch passes as a whole
     (`encode_batch`). An encoder that `supports` does not know is called as it is, and so is a small
