@@ -86,7 +86,7 @@ def find_regions(sam: str, images: Sequence[np.ndarray]) -> list:
 
     preset = "demo" if sam == "sam_demo" else "upstream"
     generator = load_mask_generator(sam, MaskParams.preset(preset))
-    return [paint_regions(generator.generate(image), *image.shape[:2]) for image in images]
+    return [paint_regions(generator.find(image), *image.shape[:2]) for image in images]
 
 
 def score(seem: str, params, images: Sequence, regions: Sequence) -> Mapping[str, float]:

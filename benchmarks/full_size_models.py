@@ -66,7 +66,7 @@ def measure(path: str, points_per_side: int, threads: int) -> None:
     with watch.time("load SAM"):
         generator = load_mask_generator("sam_b", params)
     with watch.time("masks"):
-        records = generator.generate(image)
+        records = generator.find(image)
     with watch.time("load SEEM and its class texts"):
         labeler = load_seem_labeler("seem_l")
     with watch.time("SEEM, image"):

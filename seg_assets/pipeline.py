@@ -113,7 +113,7 @@ class Pipeline:
         pixels = image if isinstance(image, np.ndarray) else read_image(str(image))
         height, width = pixels.shape[:2]
 
-        masks = self.mask_generator.generate(pixels)
+        masks = self.mask_generator.find(pixels)
         region_map = paint_regions(masks, height, width)
 
         seem_image = self.labeler.read(pixels)

@@ -117,7 +117,7 @@ def label(
     }
     settings = {
         "sam": {"model": sam, "checkpoint": checkpoint_identity(entry(sam, kind="sam"))},
-        "masks": mask_params.model_dump(mode="json"),
+        "masks": mask_params.that_decide_masks(),
         "seem": {"model": seem, "checkpoint": checkpoint_identity(chosen)},
         "labels": label_params.model_dump(mode="json"),
         "classes": {kind: table_record(table) for kind, table in tables.items()},

@@ -45,6 +45,19 @@ _ORIENTATIONS = {
 _open_lock = threading.Lock()
 
 
+def check_rgb(image: np.ndarray) -> None:
+    """Refuse an array that is no image.
+
+    Raises:
+        InputError: it is not (H, W, 3) uint8, or has no pixels.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise InputError(
+            f"an image to segment must be (H, W, 3) uint8 RGB with pixels in it, "
+            f"got {image.dtype} of {image.shape}"
+        )
+
+
 @dataclass(frozen=True)
 class DecodedImage:
     """An image as every stage sees it.

@@ -1,12 +1,17 @@
 """Segment everything: a grid of point prompts, and the good and distinct ones of their masks.
 
-The records are those of `SamAutomaticMaskGenerator` of the segment-anything package. Other than
-there, no mask is upscaled whose predicted quality is too low, few masks exist at full resolution at
-any time, and an image or a crop without masks is a normal result.
+    from seg_assets.masks.generator import MaskGenerator
+
+    annotations = MaskGenerator(sam, points_per_side=32).generate(image)
+
+`MaskGenerator` takes the arguments of `SamAutomaticMaskGenerator` of the segment-anything package
+and gives the same annotations. Other than there, no mask exists at full resolution, and an image or
+a crop without masks is a normal result.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,43 +21,117 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 # isort: split
 from segment_anything.modeling import Sam
 
-from seg_assets.masks.crops import Crop, plan_crops, point_grids
-from seg_assets.masks.embedding import (
-    ImageEmbedding,
-    check_rgb,
-    decode_prompts,
-    embed_image,
-    masks_at_once,
-    upscale_logits,
-)
-from seg_assets.masks.filters import distinct_boxes, drop_small_islands, fill_small_holes
+from seg_assets.data.images import check_rgb
+from seg_assets.masks.annotations import OutputMode, annotation, check_output_mode
+from seg_assets.masks.crop_search import Candidate, CropSearch, Finish
+from seg_assets.masks.crops import plan_crops, point_grids
+from seg_assets.masks.filters import distinct_boxes, repair
 from seg_assets.masks.params import MaskParams
 from seg_assets.masks.records import MaskRecord
-from seg_assets.masks.rle import Rle
-from seg_assets.modeling.sam import load_sam
+from seg_assets.modeling.mask_models.load import as_mask_model, load_mask_model
+from seg_assets.modeling.mask_models.protocol import MaskModel
 
+# Views (images, or crops of one) that the encoder sees together on a GPU.
+_VIEWS_AT_ONCE = 4
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A mask on its way through the filters."""
-
-    rle: Rle
-    predicted_iou: float
-    stability_score: float
-    point: tuple[float, float]
-    crop: Crop
+Findings = list[Finish]
+"""What was found in each crop of one image."""
 
 
 class MaskGenerator:
-    """Finds all masks in an image, one image after the other."""
+    """Finds all masks in an image."""
 
-    def __init__(self, sam: Sam, params: MaskParams | None = None) -> None:
-        """Take a model in evaluation mode, and the reference's parameters if none are given."""
-        self.sam = sam
-        self.params = params or MaskParams()
-        self._grids = point_grids(self.params)
+    def __init__(
+        self,
+        model: Sam | MaskModel,
+        points_per_side: int | None = 32,
+        points_per_batch: int | None = 64,
+        pred_iou_thresh: float = 0.88,
+        stability_score_thresh: float = 0.95,
+        stability_score_offset: float = 1.0,
+        box_nms_thresh: float = 0.7,
+        crop_n_layers: int = 0,
+        crop_nms_thresh: float = 0.7,
+        crop_overlap_ratio: float = 512 / 1500,
+        crop_n_points_downscale_factor: int = 1,
+        point_grids: Sequence[Any] | None = None,
+        min_mask_region_area: int = 0,
+        output_mode: OutputMode = "binary_mask",
+    ) -> None:
+        """Take a model and the arguments of `SamAutomaticMaskGenerator`.
 
-    def generate(self, image: np.ndarray) -> list[MaskRecord]:
+        Args:
+            model: A SAM of the segment-anything package in evaluation mode, or any mask model.
+            points_per_side: As all that follow, see `MaskParams`.
+            points_per_batch: Most points that are decoded together.
+            pred_iou_thresh: Least predicted IoU.
+            stability_score_thresh: Least stability.
+            stability_score_offset: Shift of the threshold for it.
+            box_nms_thresh: Box IoU of duplicates in a crop.
+            crop_n_layers: Layers of crops.
+            crop_nms_thresh: Box IoU of duplicates from two crops.
+            crop_overlap_ratio: Overlap of the crops.
+            crop_n_points_downscale_factor: By how much each layer has fewer points per side.
+            point_grids: Own points, (N, 2) in 0 to 1 per layer, instead of `points_per_side`.
+            min_mask_region_area: Smallest hole and island, in pixels.
+            output_mode: What `generate` gives as segmentation: "binary_mask", (H, W) bool;
+                "uncompressed_rle", COCO's run lengths as a list; "coco_rle", as text.
+
+        Raises:
+            ValidationError: A value is out of its bounds. It is a ValueError.
+            InputError: There is no such output mode.
+        """
+        check_output_mode(output_mode)
+        grids = None if point_grids is None else [np.asarray(g).tolist() for g in point_grids]
+        self._set_up(
+            model,
+            MaskParams(
+                points_per_side=points_per_side,
+                points_per_batch=points_per_batch,
+                pred_iou_thresh=pred_iou_thresh,
+                stability_score_thresh=stability_score_thresh,
+                stability_score_offset=stability_score_offset,
+                box_nms_thresh=box_nms_thresh,
+                crop_n_layers=crop_n_layers,
+                crop_nms_thresh=crop_nms_thresh,
+                crop_overlap_ratio=crop_overlap_ratio,
+                crop_n_points_downscale_factor=crop_n_points_downscale_factor,
+                point_grids=grids,
+                min_mask_region_area=min_mask_region_area,
+            ),
+            output_mode,
+        )
+
+    @classmethod
+    def from_params(cls, model: Sam | MaskModel, params: MaskParams) -> "MaskGenerator":
+        """A generator with the parameters that the rest of this package hands round."""
+        generator = cls.__new__(cls)
+        generator._set_up(model, params, "coco_rle")
+        return generator
+
+    def _set_up(self, model: Sam | MaskModel, params: MaskParams, output_mode: OutputMode) -> None:
+        self.model = as_mask_model(model, params.precision, params.compile_encoder)
+        self.params = params
+        self.output_mode: OutputMode = output_mode
+        self._grids = point_grids(params)
+        self._search = CropSearch(self.model, params)
+
+    def generate(self, image: np.ndarray) -> list[dict[str, Any]]:
+        """Find the masks of an image, as annotations of the segment-anything package.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            Dicts with segmentation, area, bbox (x, y, w, h), predicted_iou, point_coords,
+            stability_score and crop_box, in the order of `find`.
+
+        Raises:
+            InputError: The array is no RGB image.
+        """
+        return [annotation(record, self.output_mode) for record in self.find(image)]
+
+    def find(self, image: np.ndarray) -> list[MaskRecord]:
         """Find the masks of an image.
 
         Args:
@@ -65,148 +144,79 @@ class MaskGenerator:
         Raises:
             InputError: The array is no RGB image.
         """
-        check_rgb(image)
-        params = self.params
-        height, width = image.shape[:2]
-        crops = plan_crops(height, width, params.crop_n_layers, params.crop_overlap_ratio)
+        return self.select(self.search([image])[0])
 
-        found = [candidate for crop in crops for candidate in self._masks_of_crop(image, crop)]
-        if len(crops) > 1:
-            found = _distinct_between_crops(found, params.crop_nms_thresh)
+    def search(self, images: Sequence[np.ndarray]) -> list[Findings]:
+        """The device's part of `find`, for several images at once.
+
+        On a GPU it returns before all masks are traced, so that the next images can be searched
+        while `select` works on these, in another thread.
+
+        Args:
+            images: (H, W, 3) uint8 RGB each, of any sizes.
+
+        Raises:
+            InputError: An array is no RGB image.
+        """
+        views = []
+        for i, image in enumerate(images):
+            check_rgb(image)
+            height, width = image.shape[:2]
+            layers, overlap = self.params.crop_n_layers, self.params.crop_overlap_ratio
+            views += [(i, crop) for crop in plan_crops(height, width, layers, overlap)]
+        findings: list[Findings] = [[] for _ in images]
+        at_once = 1 if self.model.device.type == "cpu" else _VIEWS_AT_ONCE
+        for start in range(0, len(views), at_once):
+            chunk = views[start : start + at_once]
+            pixels = [images[i][crop.y0 : crop.y1, crop.x0 : crop.x1] for i, crop in chunk]
+            for (i, crop), embedding in zip(chunk, self.model.embed(pixels), strict=True):
+                points = self._grids[crop.layer] * [crop.x1 - crop.x0, crop.y1 - crop.y0]
+                found = self._search.start(embedding, points, crop, images[i].shape[:2])
+                findings[i].append(found)
+        return findings
+
+    def select(self, findings: Findings) -> list[MaskRecord]:
+        """The rest of `find`: duplicates go, holes and islands are repaired. Needs no device."""
+        params = self.params
+        found = [candidate for finish in findings for candidate in self._distinct(finish())]
+        if params.crop_n_layers > 0:
+            # Smaller crops saw more detail, so of duplicates from different crops theirs stay.
+            found = _kept(found, [1 / c.crop.area for c in found], params.crop_nms_thresh)
         if params.min_mask_region_area > 0:
             threshold = max(params.box_nms_thresh, params.crop_nms_thresh)
             found = _without_small_regions(found, params.min_mask_region_area, threshold)
-        return [_record(candidate) for candidate in found]
+        return [candidate.record() for candidate in found]
 
-    def _masks_of_crop(self, image: np.ndarray, crop: Crop) -> list[_Candidate]:
-        """Masks that a crop's points find in it, without duplicates, in the image's frame."""
-        embedding = embed_image(self.sam, image[crop.y0 : crop.y1, crop.x0 : crop.x1])
-        points = self._grids[crop.layer] * [crop.x1 - crop.x0, crop.y1 - crop.y0]
-        step = self.params.points_per_batch
-        found = [
-            candidate
-            for start in range(0, len(points), step)
-            for candidate in self._masks_of_points(
-                embedding, points[start : start + step], crop, image.shape[:2]
-            )
-        ]
-        kept = distinct_boxes(
-            [candidate.rle.corners for candidate in found],
-            [candidate.predicted_iou for candidate in found],
-            self.params.box_nms_thresh,
-        )
-        return [found[i] for i in kept]
-
-    def _masks_of_points(
-        self, embedding: ImageEmbedding, points: np.ndarray, crop: Crop, image_size: tuple[int, int]
-    ) -> Iterator[_Candidate]:
-        """Decode one batch of points and pass its masks through the quality filters."""
-        coordinates = torch.from_numpy(embedding.to_input(points)).to(self.sam.device)[:, None]
-        labels = torch.ones(coordinates.shape[:2], dtype=torch.int, device=self.sam.device)
-        # Three nested candidates of each point, (N, 3, h, w) and (N, 3).
-        logits, ious = decode_prompts(
-            self.sam, embedding, points=coordinates, labels=labels, multimask=True
-        )
-        logits, ious = logits.flatten(0, 1), ious.flatten()  # (N * 3, h, w), (N * 3,)
-        sources = torch.arange(len(points), device=ious.device).repeat_interleave(3)
-
-        good = ~ious.isnan()
-        if self.params.pred_iou_thresh > 0:
-            good &= ious > self.params.pred_iou_thresh
-        logits, ious, sources = logits[good], ious[good], sources[good]
-
-        at_once = masks_at_once(self.sam, embedding)
-        for start in range(0, len(logits), at_once):
-            chunk = slice(start, start + at_once)
-            for i, mask, stability in self._stable_masks(embedding, logits[chunk]):
-                rle = _encode_in_image(mask, crop, image_size)
-                if crop.cuts(rle.corners, *image_size):
-                    continue
-                x, y = points[int(sources[start + i])]
-                yield _Candidate(
-                    rle=rle,
-                    predicted_iou=float(ious[start + i]),
-                    stability_score=stability,
-                    point=(float(x) + crop.x0, float(y) + crop.y0),
-                    crop=crop,
-                )
-
-    def _stable_masks(
-        self, embedding: ImageEmbedding, logits: torch.Tensor
-    ) -> Iterator[tuple[int, np.ndarray, float]]:
-        """Index, (H, W) bool mask and stability of those low-resolution logits that are stable."""
-        full = upscale_logits(self.sam, embedding, logits)
-        threshold, offset = self.sam.mask_threshold, self.params.stability_score_offset
-        # The tighter mask lies inside the looser one, so their areas are intersection and union.
-        tight = (full > threshold + offset).sum((1, 2))
-        loose = (full > threshold - offset).sum((1, 2))
-        stability = tight / loose
-        # An empty mask has stability 0 or, where even the looser one is empty, NaN.
-        stable = stability >= self.params.stability_score_thresh
-        for i in stable.nonzero().flatten().tolist():
-            mask = (full[i] > threshold).cpu().numpy()
-            if mask.any():
-                yield i, mask, float(stability[i])
+    def _distinct(self, found: list[Candidate]) -> list[Candidate]:
+        """Drop duplicates in one crop; better predicted ones stay."""
+        return _kept(found, [c.predicted_iou for c in found], self.params.box_nms_thresh)
 
 
 def load_mask_generator(
     name: str, params: MaskParams | None = None, device: str | torch.device = "cpu"
 ) -> MaskGenerator:
-    """A generator with the SAM that the model manifest calls `name`.
+    """A generator with the mask model that the model manifest calls `name`.
 
     Raises:
-        InputError: The manifest has no such SAM, or the device is not there.
+        InputError: The manifest has no such model, or the device is not there.
         CheckpointError: The weights are missing, damaged or do not fit.
     """
-    return MaskGenerator(load_sam(name, device).model, params)
+    params = params or MaskParams()
+    loaded = load_mask_model(name, device, params.precision, params.compile_encoder)
+    return MaskGenerator.from_params(loaded.model, params)
 
 
-def _encode_in_image(mask: np.ndarray, crop: Crop, image_size: tuple[int, int]) -> Rle:
-    """Encode a crop's mask at the image's size."""
-    if mask.shape == image_size:
-        return Rle.encode(mask)
-    whole = np.zeros(image_size, np.bool_)
-    whole[crop.y0 : crop.y1, crop.x0 : crop.x1] = mask
-    return Rle.encode(whole)
-
-
-def _distinct_between_crops(found: list[_Candidate], iou_threshold: float) -> list[_Candidate]:
-    """Drop duplicates from different crops; smaller crops saw more detail, so theirs stay."""
-    kept = distinct_boxes(
-        [candidate.rle.corners for candidate in found],
-        [1 / candidate.crop.area for candidate in found],
-        iou_threshold,
-    )
+def _kept(found: list[Candidate], scores: list[float], iou_threshold: float) -> list[Candidate]:
+    kept = distinct_boxes([c.mask.corners for c in found], scores, iou_threshold)
     return [found[i] for i in kept]
 
 
 def _without_small_regions(
-    found: list[_Candidate], min_area: int, iou_threshold: float
-) -> list[_Candidate]:
+    found: list[Candidate], min_area: int, iou_threshold: float
+) -> list[Candidate]:
     """Fill small holes, drop small islands, then drop what has become a duplicate by that."""
-    cleaned: list[_Candidate] = []
-    untouched: list[float] = []
-    for candidate in found:
-        mask, filled = fill_small_holes(candidate.rle.decode(), min_area)
-        mask, dropped = drop_small_islands(mask, min_area)
-        changed = filled or dropped
-        cleaned.append(replace(candidate, rle=Rle.encode(mask)) if changed else candidate)
-        untouched.append(float(not changed))
-    kept = distinct_boxes(
-        [candidate.rle.corners for candidate in cleaned], untouched, iou_threshold
-    )
-    return [cleaned[i] for i in kept]
-
-
-def _record(candidate: _Candidate) -> MaskRecord:
-    x0, y0, x1, y1 = candidate.rle.corners
-    crop = candidate.crop
-    return MaskRecord(
-        rle=candidate.rle,
-        bbox=(x0, y0, x1 - x0, y1 - y0),
-        area=candidate.rle.area,
-        predicted_iou=candidate.predicted_iou,
-        stability_score=candidate.stability_score,
-        point_coords=(candidate.point,),
-        crop_box=(crop.x0, crop.y0, crop.x1 - crop.x0, crop.y1 - crop.y0),
-    )
+    repaired = [replace(c, mask=repair(c.mask, min_area)) for c in found]
+    untouched = [
+        float(after.mask is before.mask) for before, after in zip(found, repaired, strict=True)
+    ]
+    return _kept(repaired, untouched, iou_threshold)

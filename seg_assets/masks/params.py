@@ -1,17 +1,18 @@
 """What the automatic mask generator can be asked to do."""
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seg_assets.errors import InputError
+from seg_assets.modeling.precision import Precision
 
 
 class MaskParams(BaseModel):
     """Parameters of the automatic mask generator, named as in the segment-anything package.
 
-    The defaults are the package's own. Only plain types, so that a Dagster config class can derive
-    from it.
+    The defaults are the package's own, but for `points_per_batch`; the last two fields are not of
+    it. Only plain types, so that a Dagster config class can derive from it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,11 +24,12 @@ class MaskParams(BaseModel):
         description="Point prompts along each side of the image, n x n in all. Empty if "
         "point_grids is given.",
     )
-    points_per_batch: int = Field(
-        default=64,
+    points_per_batch: int | None = Field(
+        default=None,
         ge=1,
         le=65536,
-        description="Point prompts decoded together: more is faster on a GPU and costs memory.",
+        description="Most point prompts that are decoded together. Empty = as many as fit into the "
+        "device's free memory (a few on a CPU). Changes no mask.",
     )
     pred_iou_thresh: float = Field(
         default=0.88,
@@ -96,6 +98,17 @@ class MaskParams(BaseModel):
         "as they are.",
     )
 
+    precision: Precision = Field(
+        default="float32",
+        description="Number type of the model's large matrix products. bfloat16 and float16 are "
+        "faster on a GPU and change masks a little.",
+    )
+    compile_encoder: bool = Field(
+        default=False,
+        description="Compile the image encoder at the first image, which takes a minute: for long "
+        "runs on a GPU. Changes no mask but for rounding.",
+    )
+
     @model_validator(mode="after")
     def _has_points_in_every_layer(self) -> Self:
         if (self.points_per_side is None) == (self.point_grids is None):
@@ -122,6 +135,10 @@ class MaskParams(BaseModel):
                 f"{self.crop_n_layers} needs {layers}: one for the image and one per crop layer"
             )
         return self
+
+    def that_decide_masks(self) -> dict[str, Any]:
+        """What another run must share for its masks to be the same, in JSON's terms."""
+        return self.model_dump(mode="json", exclude={"points_per_batch", "compile_encoder"})
 
     @classmethod
     def preset(cls, name: str) -> Self:

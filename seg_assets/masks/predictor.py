@@ -19,16 +19,12 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 # isort: split
 from segment_anything.modeling import Sam
 
+from seg_assets.data.images import check_rgb
 from seg_assets.errors import InputError
-from seg_assets.masks.embedding import (
-    ImageEmbedding,
-    decode_prompts,
-    embed_image,
-    masks_at_once,
-    upscale_logits,
-)
 from seg_assets.masks.prompts import Prompts
-from seg_assets.modeling.sam import load_sam
+from seg_assets.masks.upscaling.plain import masks_at_once, upscale_logits
+from seg_assets.modeling.mask_models.load import as_mask_model, load_mask_model
+from seg_assets.modeling.mask_models.protocol import ImageEmbedding, MaskModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +56,11 @@ class PromptedMasks:
 class PromptPredictor:
     """Cuts out what prompts point at, on any number of images."""
 
-    def __init__(self, sam: Sam, objects_per_batch: int = 64) -> None:
+    def __init__(self, model: Sam | MaskModel, objects_per_batch: int = 64) -> None:
         """Take a model in evaluation mode.
 
         Args:
-            sam: The model.
+            model: A SAM of the segment-anything package, or any mask model.
             objects_per_batch: Objects that the decoder sees together; bounds its memory.
 
         Raises:
@@ -72,7 +68,7 @@ class PromptPredictor:
         """
         if objects_per_batch < 1:
             raise InputError(f"objects_per_batch is {objects_per_batch}: it must be at least 1")
-        self.sam = sam
+        self.model = as_mask_model(model)
         self.objects_per_batch = objects_per_batch
 
     def embed(self, image: np.ndarray) -> ImageEmbedding:
@@ -84,7 +80,8 @@ class PromptPredictor:
         Raises:
             InputError: The array is no RGB image.
         """
-        return embed_image(self.sam, image)
+        check_rgb(image)
+        return self.model.embed([image])[0]
 
     def predict(
         self, embedding: ImageEmbedding, prompts: Prompts, *, multimask: bool = False
@@ -103,14 +100,15 @@ class PromptPredictor:
         Raises:
             InputError: A prompt lies outside the image, or mask logits have not the model's size.
         """
-        prompts.check_inside(*embedding.image_size)
+        frame = embedding.frame
+        prompts.check_inside(*frame.image_size)
         self._check_mask_size(prompts)
-        candidates = self.sam.mask_decoder.num_multimask_outputs if multimask else 1
-        rows, columns = self._mask_size
-        masks = np.empty((len(prompts), candidates, *embedding.image_size), np.bool_)
+        candidates = self.model.candidates if multimask else 1
+        rows, columns = self.model.logits_size
+        masks = np.empty((len(prompts), candidates, *frame.image_size), np.bool_)
         predicted_ious = np.empty((len(prompts), candidates), np.float32)
         low_resolution = np.empty((len(prompts), candidates, rows, columns), np.float32)
-        at_once, threshold = masks_at_once(self.sam, embedding), self.sam.mask_threshold
+        at_once, threshold = masks_at_once(frame), self.model.mask_threshold
 
         for start in range(0, len(prompts), self.objects_per_batch):
             batch = slice(start, start + self.objects_per_batch)
@@ -118,10 +116,11 @@ class PromptPredictor:
             predicted_ious[batch] = ious.cpu().numpy()
             low_resolution[batch] = logits.cpu().numpy()
             logits = logits.flatten(0, 1)  # (n * M, h, w)
-            flat = masks[batch].reshape(-1, *embedding.image_size)  # (n * M, H, W), a view
+            flat = masks[batch].reshape(-1, *frame.image_size)  # (n * M, H, W), a view
             for first in range(0, len(flat), at_once):
                 chunk = slice(first, first + at_once)
-                inside = upscale_logits(self.sam, embedding, logits[chunk]) > threshold
+                with torch.inference_mode():
+                    inside = upscale_logits(logits[chunk], frame) > threshold
                 flat[chunk] = inside.cpu().numpy()
         return PromptedMasks(masks, predicted_ious, low_resolution)
 
@@ -131,11 +130,10 @@ class PromptPredictor:
         """Bring one batch of prompts to the model's frame and device, and decode it."""
         points, boxes = prompts.points, prompts.boxes
         if points is not None:
-            points = embedding.to_input(points)
+            points = embedding.frame.to_input(points)
         if boxes is not None:
-            boxes = embedding.to_input(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
-        return decode_prompts(
-            self.sam,
+            boxes = embedding.frame.to_input(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        return self.model.decode(
             embedding,
             points=self._tensor(points, torch.float32),
             labels=self._tensor(prompts.labels, torch.int32),
@@ -145,17 +143,14 @@ class PromptPredictor:
         )
 
     def _tensor(self, values: np.ndarray | None, dtype: torch.dtype) -> torch.Tensor | None:
-        return None if values is None else torch.tensor(values, dtype=dtype, device=self.sam.device)
-
-    @property
-    def _mask_size(self) -> tuple[int, int]:
-        """Rows and columns of the low-resolution logits."""
-        return self.sam.prompt_encoder.mask_input_size
+        return (
+            None if values is None else torch.tensor(values, dtype=dtype, device=self.model.device)
+        )
 
     def _check_mask_size(self, prompts: Prompts) -> None:
         given = prompts.mask_logits
-        if given is not None and given.shape[1:] != self._mask_size:
-            rows, columns = self._mask_size
+        if given is not None and given.shape[1:] != self.model.logits_size:
+            rows, columns = self.model.logits_size
             raise InputError(
                 f"mask logits must be {rows} x {columns}, got {given.shape[1]} x {given.shape[2]}: "
                 "feed back the low-resolution logits of an earlier prediction of this model"
@@ -163,10 +158,10 @@ class PromptPredictor:
 
 
 def load_prompt_predictor(name: str, device: str | torch.device = "cpu") -> PromptPredictor:
-    """A predictor with the SAM that the model manifest calls `name`.
+    """A predictor with the mask model that the model manifest calls `name`.
 
     Raises:
-        InputError: The manifest has no such SAM, or the device is not there.
+        InputError: The manifest has no such model, or the device is not there.
         CheckpointError: The weights are missing, damaged or do not fit.
     """
-    return PromptPredictor(load_sam(name, device).model)
+    return PromptPredictor(load_mask_model(name, device).model)

@@ -81,6 +81,16 @@ class Rle:
         """
         return paint_runs(self.runs(), self.height, self.width)
 
+    def decode_box(self, left: int, top: int, right: int, bottom: int) -> np.ndarray:
+        """Rows `top` to `bottom` and columns `left` to `right` (both without the last), bool.
+
+        Raises:
+            InputError: The counts are damaged or do not add up to H x W pixels.
+        """
+        ends = np.cumsum(self.runs()).clip(left * self.height, right * self.height)
+        runs = np.diff(ends, prepend=left * self.height)
+        return paint_runs(runs, self.height, right - left)[top:bottom]
+
     @cached_property
     def area(self) -> int:
         """Pixels of the mask."""

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from seg_assets.errors import SegAssetsError, StoreError
+from seg_assets.stages.overlap import Outcome, Steps, overlapped
 from seg_assets.stages.progress import Progress
 from seg_assets.storage.reader import ShardReader
 from seg_assets.storage.store import Store
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 # then show as stale in Dagster and are done anew instead of being reused.
 CODE_VERSIONS = {
     "raw_images": "1",
-    "sam_masks": "1",
+    "sam_masks": "2",
     "seem_logits": "2",
     "seem_labels": "2",
     "region_labels": "2",
@@ -51,6 +53,9 @@ LATER_SYSTEMATIC_FAILURES = 16
 
 RowsOfImage = Mapping[str, Sequence[Mapping[str, Any]]]
 """Rows to store for one image: {asset: rows}."""
+
+Process = Callable[[str], RowsOfImage]
+"""From an image's id to its rows."""
 
 
 @dataclass
@@ -102,7 +107,7 @@ def run_stage(
     assets: Sequence[str],
     image_ids: Sequence[str],
     provenance: Mapping[str, Any],
-    prepare: Callable[[Stopwatch], Callable[[str], RowsOfImage]],
+    prepare: Callable[[Stopwatch], Process | Steps[Any, Any, RowsOfImage]],
     *,
     images_per_part: int = IMAGES_PER_PART,
     recompute: bool = False,
@@ -120,7 +125,7 @@ def run_stage(
         provenance: JSON values that decide the result (parameters, checkpoints, inputs); with
             another provenance the shard is done anew.
         prepare: called once when there is something to do (load the model here); gives the function
-            from image id to rows.
+            from image id to rows, or steps that overlap for neighbouring images.
         images_per_part: images in one file, the unit that is kept when a run is interrupted.
         recompute: do finished images anew.
 
@@ -168,7 +173,7 @@ def run_stage(
 
 def _process_images(
     pending: Sequence[str],
-    process: Callable[[str], RowsOfImage],
+    process: Process | Steps[Any, Any, RowsOfImage],
     writers: Mapping[str, ShardWriter],
     progress: Progress,
 ) -> None:
@@ -186,9 +191,9 @@ def _process_images(
                     writer.fail(image_id, asset, message)
         failed.clear()
 
-    for image_id in pending:
+    for image_id, outcome in _outcomes(pending, process):
         try:
-            rows = process(image_id)
+            rows = outcome()
         except StoreError:
             raise
         except SegAssetsError as error:
@@ -209,6 +214,16 @@ def _process_images(
             record_failures()
         progress.step()
     record_failures()
+
+
+def _outcomes(
+    pending: Sequence[str], process: Process | Steps[Any, Any, RowsOfImage]
+) -> Iterator[tuple[str, Outcome[RowsOfImage]]]:
+    if isinstance(process, Steps):
+        yield from overlapped(pending, process)
+    else:
+        for image_id in pending:
+            yield image_id, partial(process, image_id)
 
 
 def upstream(*readers: ShardReader) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 import seg_assets.modeling.torchvision_cpu  # noqa: F401
 from seg_assets.errors import InputError
+from seg_assets.masks.generator import MaskGenerator
 from seg_assets.masks.params import MASK_PRESETS, MaskParams
 
 # isort: split
@@ -19,10 +20,26 @@ def test_names_and_defaults_are_those_of_the_reference_generator():
     reference = {
         name: parameter.default
         for name, parameter in signature.items()
-        if name not in ("self", "model", "output_mode")  # records hold run lengths
+        if name not in ("self", "model", "output_mode")
     }
-    assert MaskParams().model_dump() == reference
+    own = {"points_per_batch": None, "precision": "float32", "compile_encoder": False}
+    assert MaskParams().model_dump() == reference | own
     assert MaskParams.preset("reference") == MaskParams()
+
+
+def test_the_generator_takes_the_reference_generators_arguments():
+    """Names, order and defaults: whoever uses the package changes one import."""
+    ours, reference = (
+        [(p.name, p.default) for p in inspect.signature(kind.__init__).parameters.values()]
+        for kind in (MaskGenerator, SamAutomaticMaskGenerator)
+    )
+    assert ours == reference
+
+
+def test_what_changes_no_mask_makes_no_shard_stale():
+    params = MaskParams(points_per_batch=7, compile_encoder=True)
+    assert params.that_decide_masks() == MaskParams().that_decide_masks()
+    assert MaskParams(precision="bfloat16").that_decide_masks() != params.that_decide_masks()
 
 
 def test_every_field_is_described():

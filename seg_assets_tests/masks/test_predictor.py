@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 from seg_assets.errors import InputError
 from seg_assets.masks.predictor import PromptedMasks, PromptPredictor, load_prompt_predictor
 from seg_assets.masks.prompts import Prompts
+from seg_assets.masks.upscaling.plain import upscale_logits
+from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
 from seg_assets.modeling.sam import DEMO, TINY, build_sam
+from seg_assets_tests.masks.conftest import with_plain_arithmetic
 
 # isort: split
 from segment_anything import SamPredictor
@@ -30,7 +33,7 @@ SIZES = [(96, 160), (160, 96), (128, 128), (50, 80), (300, 410), (33, 17)]
 def sam() -> Sam:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(2)
-        return build_sam(TINY)
+        return with_plain_arithmetic(build_sam(TINY))
 
 
 @pytest.fixture
@@ -285,7 +288,7 @@ def test_coordinates_are_scaled_by_the_longest_side(sam, patches, spy, size):
     predictor.predict(
         embedding, Prompts.of_object(points=[(25, 40)], labels=[1], box=(10, 20, 45, 50))
     )
-    assert embedding.input_size == ((80, 128) if size == (50, 80) else (128, 80))
+    assert embedding.frame.input_size == ((80, 128) if size == (50, 80) else (128, 80))
     (seen,) = spy["encoder"]
     assert seen["points"][0].tolist() == [[[40, 64]]]
     assert seen["boxes"].tolist() == [[16, 32, 72, 80]]
@@ -338,11 +341,9 @@ def test_many_objects_are_decoded_in_batches(sam, patches, spy):
 @pytest.mark.parametrize("size", [(1500, 1600), (60, 80)], ids=str)
 def test_few_masks_exist_at_full_resolution_at_a_time(sam, patches, monkeypatch, size):
     at_once = []
-    upscale = type(sam).postprocess_masks
     monkeypatch.setattr(
-        type(sam),
-        "postprocess_masks",
-        lambda self, masks, *sizes: at_once.append(len(masks)) or upscale(self, masks, *sizes),
+        "seg_assets.masks.predictor.upscale_logits",
+        lambda logits, frame: at_once.append(len(logits)) or upscale_logits(logits, frame),
     )
     boxes, _, _ = _objects(4, *size)
     predictor = PromptPredictor(sam)
@@ -384,6 +385,8 @@ def test_a_batch_of_no_objects_is_refused(sam):
 
 
 def test_a_predictor_is_loaded_by_its_model_s_name():
-    assert load_prompt_predictor("sam_demo").sam.image_encoder.img_size == DEMO.image_size
+    model = load_prompt_predictor("sam_demo").model
+    assert isinstance(model, SegmentAnythingModel)
+    assert model.sam.image_encoder.img_size == DEMO.image_size
     with pytest.raises(InputError, match="'seem_demo' is no sam model"):
         load_prompt_predictor("seem_demo")

@@ -111,15 +111,15 @@ def test_a_failed_image_is_tried_again(
     store: Store, shard: Shard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record_raw_images(store, shard)
-    generate, seen = MaskGenerator.generate, []
+    search, seen = MaskGenerator.search, []
 
-    def break_once(self, image):
-        seen.append(image)
+    def break_once(self, images):
+        seen.append(images)
         if len(seen) == 2:
             raise MemoryError("no room at the moment")
-        return generate(self, image)
+        return search(self, images)
 
-    monkeypatch.setattr(MaskGenerator, "generate", break_once)
+    monkeypatch.setattr(MaskGenerator, "search", break_once)
     first = generate_sam_masks(store, shard.name, sam="sam_tiny", params=EVERYTHING)
     assert (first.images, first.failed) == (2, 1)
     again = generate_sam_masks(store, shard.name, sam="sam_tiny", params=EVERYTHING)
@@ -135,15 +135,15 @@ def test_an_image_that_breaks_the_model_fails_alone(
     store: Store, shard: Shard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record_raw_images(store, shard)
-    generate, seen = MaskGenerator.generate, []
+    search, seen = MaskGenerator.search, []
 
-    def break_on_the_second(self, image):
-        seen.append(image)
+    def break_on_the_second(self, images):
+        seen.append(images)
         if len(seen) == 2:
             raise RuntimeError("out of memory")
-        return generate(self, image)
+        return search(self, images)
 
-    monkeypatch.setattr(MaskGenerator, "generate", break_on_the_second)
+    monkeypatch.setattr(MaskGenerator, "search", break_on_the_second)
     report = generate_sam_masks(store, shard.name, sam="sam_tiny", params=EVERYTHING)
     masks = store.open_shard("sam_masks", shard.name)
     assert masks.failed == {"picture_001": ("sam_masks", "RuntimeError: out of memory")}
@@ -157,10 +157,10 @@ def test_a_fault_of_the_setup_stops_the_run(
 ) -> None:
     record_raw_images(store, shard)
 
-    def broken(self, image):
+    def broken(self, images):
         raise RuntimeError("no kernel for this device")
 
-    monkeypatch.setattr(MaskGenerator, "generate", broken)
+    monkeypatch.setattr(MaskGenerator, "search", broken)
     with pytest.raises(RuntimeError, match="no kernel"):
         generate_sam_masks(store, shard.name, sam="sam_tiny", params=EVERYTHING)
     assert not store.is_complete("sam_masks", shard.name)

@@ -36,15 +36,15 @@ from seg_assets.storage.store import Store
 from seg_assets_tests.stages.conftest import EVERYTHING
 
 store, images_left = Store(sys.argv[1]), int(sys.argv[2])
-generate = MaskGenerator.generate
-def generate_until_stopped(self, image):
+search = MaskGenerator.search
+def search_until_stopped(self, images):
     global images_left
     if images_left == 0:
         print("stopped", flush=True)
         time.sleep(600)
     images_left -= 1
-    return generate(self, image)
-MaskGenerator.generate = generate_until_stopped
+    return search(self, images)
+MaskGenerator.search = search_until_stopped
 shard = load_shard(store, "pictures_0000")
 record_raw_images(store, shard)
 report = generate_sam_masks(store, shard.name, sam="sam_tiny", params=EVERYTHING)

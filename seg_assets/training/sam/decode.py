@@ -9,7 +9,7 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 # isort: split
 from segment_anything.modeling import Sam
 
-from seg_assets.masks.embedding import decode as decode_tensors
+from seg_assets.modeling.mask_models.segment_anything import decode_prompts
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def decode(
     Returns:
         Logits at low resolution, (N, M, 4 h, 4 w), and predicted IoUs, (N, M).
     """
-    return decode_tensors(
+    return decode_prompts(
         sam,
         features,
         points=prompts.points,

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from seg_assets.masks.embedding import decode_prompts, embed_image
+from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
 from seg_assets.training.sam.decode import PromptTensors, decode
 
 
@@ -14,10 +14,11 @@ def test_training_and_inference_decode_alike(small_sam):
     """Against the decoding of mask generator and predictor, of a single point each."""
     sam = small_sam().model
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    embedding = embed_image(sam, image)
+    model = SegmentAnythingModel(sam)
+    (embedding,) = model.embed([image])
     points, labels = torch.tensor([[[3.0, 60.0]], [[30.0, 20.0]]]), torch.ones(2, 1).long()
-    expected_logits, expected_scores = decode_prompts(
-        sam, embedding, points=points, labels=labels, multimask=True
+    expected_logits, expected_scores = model.decode(
+        embedding, points=points, labels=labels, multimask=True
     )
     prompts = PromptTensors(points=points, labels=labels)
     with torch.inference_mode():

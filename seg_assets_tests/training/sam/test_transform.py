@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from seg_assets.masks.embedding import embed_image
+from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
 from seg_assets.training.sam.normalisation import normalise
 from seg_assets.training.sam.transform import SquareFit
 
@@ -53,6 +53,6 @@ def test_training_sees_the_pixels_that_inference_sees(small_sam, size: tuple[int
     images = torch.from_numpy(fit.image(image)).permute(2, 0, 1)[None]
     with torch.inference_mode():
         ours = sam.image_encoder(normalise(sam, images, [fit.input_size]))
-    embedding = embed_image(sam, image)
-    assert embedding.input_size == fit.input_size
+    (embedding,) = SegmentAnythingModel(sam).embed([image])
+    assert embedding.frame.input_size == fit.input_size
     assert torch.allclose(ours, embedding.features, atol=1e-6)
