@@ -1,14 +1,13 @@
-"""Elementwise steps of the point decoder."""
+"""Elementwise steps of the point decoder: in Numba on a CPU in float32, else in torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from torch import Tensor
-from torch.nn import functional
 
-import seg_assets.modeling.torchvision_cpu  # noqa: F401
-
-# isort: split
-from segment_anything.modeling.common import LayerNorm2d
+from seg_assets.modeling.mask_models import point_kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,81 +18,110 @@ class Scores:
         fixed: (heads, N, tokens, T).
         shared: (heads, N, tokens, T), or None where `fixed` is all.
         rows: (N, heads, tokens, T), or None likewise.
-        spread: (N, T) float32; None for one.
-        scale: (N, T) float32, or None likewise.
+        spread: (N, T) float32.
+        scale: (N, T) float32.
     """
 
     fixed: Tensor
     shared: Tensor | None
     rows: Tensor | None
-    spread: Tensor | None
-    scale: Tensor | None
+    spread: Tensor
+    scale: Tensor
 
     def sum(self) -> Tensor:
         """The scores, (N, heads, tokens, T) float32."""
         fixed = self.fixed.transpose(0, 1).float()
-        if self.shared is None or self.rows is None or self.scale is None:
+        if self.shared is None or self.rows is None:
             return fixed
-        shared = self.shared.transpose(0, 1).float()
-        if self.spread is not None:
-            shared = self.spread[:, None, None] * shared
+        shared = self.spread[:, None, None] * self.shared.transpose(0, 1)
         return self.scale[:, None, None] * (shared + self.rows) + fixed
 
 
+def is_compiled(tensor: Tensor) -> bool:
+    """Whether there are kernels for a tensor's device and type."""
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32
+
+
 def weigh_image(scores: Scores) -> tuple[Tensor, Tensor | None]:
-    """Softmax over the image, times the factors of the keys' parts.
+    """Softmax over the image, times the factors of the keys' parts; may overwrite the scores.
 
     Returns:
-        Weights of the shared part, (heads, N, tokens, T), and of the rows, (N, heads, tokens, T).
+        Weights of the shared part, (heads, N, tokens, T), and of the rows, (N, heads, tokens, T);
+        None where there are none.
     """
     dtype = scores.fixed.dtype
-    weights = scores.sum().softmax(-1)
-    if scores.scale is None:
-        return weights.transpose(0, 1).to(dtype), None
-    for_rows = weights * scores.scale[:, None, None]
-    for_shared = for_rows if scores.spread is None else for_rows * scores.spread[:, None, None]
+    if scores.shared is None or scores.rows is None:
+        return scores.fixed.softmax(-1, dtype=torch.float32).to(dtype), None
+    if is_compiled(scores.fixed):
+        parts = (scores.fixed, scores.shared, scores.rows, scores.spread, scores.scale)
+        point_kernels.weigh_image(*_arrays(*parts, scores.shared, scores.rows))
+        return scores.shared, scores.rows
+    for_rows = scores.sum().softmax(-1) * scores.scale[:, None, None]
+    for_shared = for_rows * scores.spread[:, None, None]
     return for_shared.transpose(0, 1).to(dtype), for_rows.to(dtype)
 
 
-def weigh_tokens(scores: Scores, out: Tensor) -> None:
-    """Softmax over the tokens; all but the last token's weights go to (N, heads, tokens - 1, T)."""
-    out.copy_(scores.sum().softmax(2)[:, :, :-1])
+def weigh_tokens(scores: Scores, out: Tensor, first: int) -> None:
+    """Softmax over the tokens; all weights but the last token's are kept.
+
+    Args:
+        scores: Of (N, heads, tokens, T).
+        out: (N, M, T), written from row `first` on, head by head.
+        first: See there.
+    """
+    heads, prompts, tokens, length = scores.fixed.shape
+    if is_compiled(out):
+        none = scores.fixed[:, :, :0].contiguous()
+        shared = none if scores.shared is None else scores.shared
+        rows = none if scores.rows is None else scores.rows
+        parts = (scores.fixed, shared, rows, scores.spread, scores.scale, out)
+        point_kernels.weigh_tokens(*_arrays(*parts), first=first)
+        return
+    kept = scores.sum().softmax(2)[:, :, :-1]
+    written = out[:, first : first + heads * (tokens - 1)]
+    written.copy_(kept.reshape(prompts, heads * (tokens - 1), length))
 
 
-def inverse_deviation(
+def sum_squares(
     rows: Tensor,
     with_basis: Tensor,
-    with_shared: Tensor,
+    with_shared: Sequence[tuple[Tensor, Tensor]],
     squares: Tensor,
-    spread: Tensor | None,
-    channels: int,
-    eps: float,
+    spread: Tensor,
 ) -> Tensor:
-    """One over the deviation of centred keys.
+    """Sum of squares over the channels of centred keys.
+
+    That of a sum: those of the shared part and of the rows, and twice their product.
 
     Args:
         rows: Coefficients of the basis, (N, M, T) float32.
-        with_basis: Products of the basis vectors with the keys' sum over the basis, (N, M, T).
-        with_shared: Products of the basis vectors with the shared part, (N, M, T) float32.
+        with_basis: Products of the basis vectors with the keys' sum over the basis, (N, M', T),
+            where M' of the rows are in use.
+        with_shared: Per block, products of its basis vectors with the shared part: the heads'
+            tokens, (heads, N, tokens - 1, T), and the last row, (N, T); float32.
         squares: Sum of squares of the shared part, (T,) float32.
-        spread: Factor of the shared part, (N, T) float32; None for one.
-        channels: Channels of the keys.
-        eps: Added to the variance.
+        spread: Factor of the shared part, (N, T) float32.
 
     Returns:
         (N, T) float32.
     """
-    factor = 1 if spread is None else spread
-    within = (rows * with_basis).sum(1)
-    between = 2 * factor * (rows * with_shared).sum(1)
-    total = within + between + factor * factor * squares
-    return (total.clamp_(min=0) / channels + eps).rsqrt()
+    total = spread.square() * squares
+    first = 0
+    for products, of_last in with_shared:
+        heads, prompts, tokens, length = products.shape
+        stop = first + heads * tokens
+        if is_compiled(rows):
+            arrays = _arrays(with_basis, products, of_last, spread, total)
+            point_kernels.add_squares(rows.numpy(), first, *arrays)
+        else:
+            others = products.transpose(0, 1).reshape(prompts, heads * tokens, length)
+            used, basis = rows[:, first : stop + 1], with_basis[:, first : stop + 1]
+            image = torch.cat([others, of_last[:, None]], 1)
+            total += (used * basis).sum(1) + 2 * spread * (used * image).sum(1)
+        first = stop + 1
+    return total
 
 
-def normalise_and_activate(x: Tensor, norm: LayerNorm2d) -> Tensor:
-    """Layer norm over the channels, then GELU: (N, 4, C, T), float32 statistics."""
-    wide = x.float()
-    centred = wide - wide.mean(2, keepdim=True)
-    deviation = (centred.square().mean(2, keepdim=True) + norm.eps).sqrt()
-    scaled = centred / deviation * norm.weight[:, None] + norm.bias[:, None]
-    return functional.gelu(scaled).to(x.dtype)
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    """The kernels' view of tensors, which are C-contiguous but for odd cases."""
+    return [tensor.numpy() for tensor in tensors]

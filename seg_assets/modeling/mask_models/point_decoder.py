@@ -164,10 +164,11 @@ class PointDecoder:
             )
             networks = self._decoder.output_hypernetworks_mlps[1:]
             vectors = torch.stack([network(out[:, i]) for i, network in enumerate(networks)], 1)
-            logits = self._upscaling(image.upscaling, keys, vectors, image.grid, inside)
-            chosen = wanted[prompts]
+            logits = self._upscaling(
+                image.upscaling, keys, vectors, wanted[prompts], image.grid, inside
+            )
             indices = first + wanted.nonzero()[:, 0]
-            return [PointMasks(logits[chosen], predicted_ious[wanted], indices)]
+            return [PointMasks(logits, predicted_ious[wanted], indices)]
 
     def _tokens(self, points: Tensor) -> Tensor:
         """Output tokens and prompt tokens, (N, tokens, C) float32."""

@@ -17,7 +17,7 @@ from segment_anything.modeling.transformer import Attention
 
 from seg_assets.modeling.mask_models.point_arithmetic import (
     Scores,
-    inverse_deviation,
+    sum_squares,
     weigh_image,
     weigh_tokens,
 )
@@ -35,51 +35,55 @@ class PromptKeys:
     """The keys of N prompts, as their difference from what the image determines.
 
     Attributes:
+        buffer: Coefficients of the basis, (N, rows of all blocks, T); those of later blocks are
+            not yet written.
         values: Value vectors of each block so far, (N, heads, tokens, head channels) float32.
-        scale: One over the deviation in the last layer norm, (N, T) float32; None before any.
-        spread: Factor of the shared part within the scaled sum, (N, T) float32; None for one.
+        scale: One over the deviation in the last layer norm, (N, T) float32; 1 before any.
+        spread: Factor of the shared part within the scaled sum, (N, T) float32.
     """
 
-    def __init__(self, prompts: int, blocks: int, image: PreparedImage, tokens: int) -> None:
-        key = image.blocks[0].key.fixed
-        self._heads, self._rows_per_block = key.shape[0], key.shape[0] * (tokens - 1) + 1
-        self._buffer = key.new_empty((prompts, blocks * self._rows_per_block, key.shape[-1]))
-        self.values: list[Tensor] = []
-        self.scale: Tensor | None = None
-        self.spread: Tensor | None = None
+    def __init__(self, buffer: Tensor, values: list[Tensor], scale: Tensor, spread: Tensor) -> None:
+        self.buffer = buffer
+        self.values = values
+        self.scale = scale
+        self.spread = spread
+
+    @classmethod
+    def of_image(cls, image: PreparedImage, prompts: int, tokens: int) -> "PromptKeys":
+        """The image's own keys, for prompts of so many tokens."""
+        first = image.blocks[0].key.fixed  # (heads, head channels, T)
+        rows = len(image.blocks) * (first.shape[0] * (tokens - 1) + 1)
+        buffer = first.new_empty((prompts, rows, first.shape[2]))
+        ones = first.new_ones((prompts, first.shape[2]), dtype=torch.float32)
+        return cls(buffer, [], ones, ones.clone())
 
     @property
     def rows(self) -> Tensor:
         """Coefficients of the basis so far."""
-        return self._buffer[:, : len(self.values) * self._rows_per_block]
+        return self.buffer[:, : self.used]
 
-    def add(self, values: Tensor) -> Tensor:
-        """Add a block's rows.
+    @property
+    def used(self) -> int:
+        """How many rows there are so far."""
+        return sum(values.shape[1] * (values.shape[2] - 1) + 1 for values in self.values)
+
+    def add(self, scores: Scores, values: Tensor) -> None:
+        """Add a block's attention to the tokens.
 
         Args:
+            scores: Of all its tokens.
             values: Its value vectors, (N, heads, tokens, head channels) float32.
-
-        Returns:
-            Its rows but the last, (N, heads, tokens - 1, T), for the caller to fill.
         """
-        old = self.rows
-        if self.scale is not None:
-            old.mul_(self.scale[:, None])
-            self.spread = self.scale if self.spread is None else self.spread * self.scale
+        weigh_tokens(scores, self.buffer, self.used)
+        self.rows.mul_(self.scale[:, None])
+        self.spread = self.spread * self.scale
         self.values.append(values)
-        new = self._buffer[:, old.shape[1] : old.shape[1] + self._rows_per_block]
-        new[:, -1] = 1
-        return new[:, :-1].unflatten(1, (self._heads, -1))
+        self.buffer[:, self.used - 1] = 1
 
     def select(self, prompts: Tensor) -> "PromptKeys":
         """The keys of some of the prompts, by their indices."""
-        chosen = object.__new__(PromptKeys)
-        chosen._heads, chosen._rows_per_block = self._heads, self._rows_per_block
-        chosen._buffer = self._buffer[prompts]
-        chosen.values = [values[prompts] for values in self.values]
-        chosen.scale = None if self.scale is None else self.scale[prompts]
-        chosen.spread = None if self.spread is None else self.spread[prompts]
-        return chosen
+        values = [each[prompts] for each in self.values]
+        return PromptKeys(self.buffer[prompts], values, self.scale[prompts], self.spread[prompts])
 
 
 class PointTransformer:
@@ -101,7 +105,7 @@ class PointTransformer:
             Queries after the last block, (N, tokens, C) float32, and the keys after it.
         """
         layers = two_way_blocks(self._transformer)
-        keys = PromptKeys(tokens.shape[0], len(layers), image, tokens.shape[1])
+        keys = PromptKeys.of_image(image, tokens.shape[0], tokens.shape[1])
         queries = tokens
         for layer, block, view in zip(layers, self._folded.blocks, image.blocks, strict=True):
             if layer.skip_first_layer_pe:
@@ -163,7 +167,7 @@ class PointTransformer:
         by_head = vectors.transpose(0, 1).reshape(heads, prompts * tokens, channels).to(dtype)
         fixed = torch.bmm(by_head, image.fixed).unflatten(1, (prompts, tokens))
         if image.shared is None:
-            return Scores(fixed, None, None, None, None)
+            return Scores(fixed, None, None, keys.spread, keys.scale)
         shared = torch.bmm(by_head, image.shared).unflatten(1, (prompts, tokens))
         basis = stack_rows(folded.rows, keys.values).unflatten(2, (heads, channels))
         weights = torch.einsum("bhjc,bmhc->bhjm", vectors, basis).flatten(1, 2)
@@ -205,32 +209,22 @@ class PointTransformer:
     ) -> None:
         vectors = self._split(attention.k_proj(placed))
         scores = self._scores(vectors / math.sqrt(vectors.shape[-1]), keys, *query)
-        weigh_tokens(scores, out=keys.add(self._split(attention.v_proj(queries))))
+        keys.add(scores, self._split(attention.v_proj(queries)))
 
     def _normalise(self, keys: PromptKeys, folded: FoldedNorm, image: ImageNorm) -> Tensor:
-        """One over the deviation of every key, (N, T) float32, without the keys.
-
-        The sum of squares of a sum: that of the shared part, of the rows, and twice their product.
-        """
+        """One over the deviation of every key, (N, T) float32, without the keys."""
         products = []
         for values, shared in zip(keys.values, image.products, strict=True):
             prompts, heads, tokens, channels = values.shape
             last = values[:, :, -1]
-            steps = (values[:, :, :-1] - last[:, :, None]).transpose(0, 1).flatten(1, 2)
-            by_head = torch.bmm(steps, shared[:-1].view(heads, channels, -1))
-            by_rows = by_head.view(heads, prompts, tokens - 1, -1).transpose(0, 1).flatten(1, 2)
-            one = torch.addmm(shared[-1:], last.flatten(1), shared[:-1])
-            products += [by_rows, one[:, None]]
+            steps = (values[:, :, :-1] - last[:, :, None]).transpose(0, 1)
+            by_head = shared[:-1].view(heads, channels, -1)
+            of_steps = torch.bmm(steps.flatten(1, 2), by_head).unflatten(1, (prompts, tokens - 1))
+            of_last = torch.addmm(shared[-1:], last.flatten(1), shared[:-1])
+            products.append((of_steps, of_last))
         basis = stack_rows(folded.basis, keys.values)  # (N, rows, C)
         gram = torch.bmm(basis, basis.transpose(1, 2))
-        rows = keys.rows.float()
-        with_basis = torch.bmm(gram, rows)
-        return inverse_deviation(
-            rows,
-            with_basis,
-            torch.cat(products, 1),
-            image.squares,
-            keys.spread,
-            basis.shape[2],
-            folded.eps,
-        )
+        with_basis = torch.bmm(gram, keys.rows.float())
+        squares = sum_squares(keys.buffer.float(), with_basis, products, image.squares, keys.spread)
+        # rounding may take a sum of squares below zero
+        return (squares.clamp_(min=0) / basis.shape[2] + folded.eps).rsqrt()

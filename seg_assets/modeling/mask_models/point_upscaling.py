@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,7 +12,8 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 # isort: split
 from segment_anything.modeling.common import LayerNorm2d
 
-from seg_assets.modeling.mask_models.point_arithmetic import normalise_and_activate
+from seg_assets.modeling.mask_models import point_kernels
+from seg_assets.modeling.mask_models.point_arithmetic import is_compiled
 from seg_assets.modeling.mask_models.point_transformer import PromptKeys
 from seg_assets.modeling.mask_models.point_weights import (
     KeyProjection,
@@ -20,6 +22,10 @@ from seg_assets.modeling.mask_models.point_weights import (
 )
 
 _UPSCALE = 4  # low-resolution pixels per token and side
+# Tokens that a CPU upscales together: both convolutions of them fit into the second-level cache.
+_TILE = 256
+# Its rows lie this much further apart, or they would share few places of the first-level cache.
+_PADDING = 16
 
 
 def tokens_inside(input_size: int, square: int, tokens: int) -> int:
@@ -43,46 +49,107 @@ class PointUpscaling:
     def __init__(self, upscaling: nn.Sequential, folded: KeyProjection, dtype: torch.dtype) -> None:
         self._folded = folded
         self._norm = cast(LayerNorm2d, upscaling[1])
-        weight, bias = convolution_weight(cast(nn.ConvTranspose2d, upscaling[3]))
-        self._weight, self._bias = weight.to(dtype), bias
+        self._weight, self._bias = convolution_weight(cast(nn.ConvTranspose2d, upscaling[3]))
+        self._weight = self._weight.to(dtype)
 
     def __call__(
         self,
         shared: Tensor,
         keys: PromptKeys,
         vectors: Tensor,
+        wanted: Tensor,
         grid: tuple[int, int],
         inside: tuple[int, int],
     ) -> Tensor:
-        """Logits of three masks per prompt.
+        """Logits of the wanted masks.
 
         Args:
             shared: First convolution of the image's shared part, (C, T).
             keys: Of N prompts.
-            vectors: Of the masks, (N, 3, C / 8) float32.
+            vectors: Of the candidates, (N, 3, C / 8) float32.
+            wanted: Which candidates, (N, 3) bool.
             grid: Rows and columns of the tokens.
             inside: Rows and columns of the tokens to upscale.
 
         Returns:
-            (N, 3, 4 x rows, 4 x columns) float32.
+            (K, 4 x rows, 4 x columns) float32, prompt by prompt.
         """
-        assert keys.scale is not None
-        dtype = shared.dtype
         rows, columns = inside
 
         def crop(by_token: Tensor) -> Tensor:
+            if columns == grid[1]:
+                return by_token[..., : rows * columns]
             return by_token.unflatten(-1, grid)[..., :rows, :columns].flatten(-2)
 
         basis = stack_rows(self._folded.rows, keys.values)  # (N, M, C)
-        x = torch.bmm(basis.transpose(1, 2).to(dtype), crop(keys.rows)).float()
-        image_part = crop(shared).float()
-        if keys.spread is not None:
-            image_part = crop(keys.spread)[:, None] * image_part
-        x = crop(keys.scale)[:, None] * (x + image_part) + self._folded.fixed[:, None]
-        x = normalise_and_activate(x.unflatten(1, (4, -1)), self._norm).to(dtype)
-        x = torch.matmul(self._weight, x).float() + self._bias[:, None]  # (N, 4, 4 x C / 8, T)
+        parts = (crop(keys.rows), crop(shared), crop(keys.spread), crop(keys.scale))
+        if is_compiled(shared):
+            return self._in_tiles(basis, *parts, vectors, wanted, inside)
+        return self._at_once(basis, *parts, vectors, inside)[wanted]
+
+    def _at_once(
+        self,
+        basis: Tensor,
+        rows: Tensor,
+        shared: Tensor,
+        spread: Tensor,
+        scale: Tensor,
+        vectors: Tensor,
+        inside: tuple[int, int],
+    ) -> Tensor:
+        """Logits of all candidates, (N, 3, 4 x rows, 4 x columns) float32."""
+        dtype, norm = shared.dtype, self._norm
+        x = torch.bmm(basis.transpose(1, 2).to(dtype), rows)
+        x = scale[:, None] * (x + spread[:, None] * shared) + self._folded.fixed[:, None]
+        x = x.unflatten(1, (4, -1))  # (N, 4, C / 4, T)
+        x = x - x.mean(2, keepdim=True)
+        x = x / (x.square().mean(2, keepdim=True) + norm.eps).sqrt()
+        x = functional.gelu(x * norm.weight[:, None] + norm.bias[:, None]).to(dtype)
+        x = torch.matmul(self._weight, x) + self._bias[:, None]  # (N, 4, 4 x C / 8, T) float32
         x = functional.gelu(x).unflatten(2, (4, -1)).to(dtype)  # (N, 4, 4, C / 8, T)
         x = torch.einsum("nmc,npqct->nmpqt", vectors.to(dtype), x).float()
-        # both subpixel indices are (row, column): (N, 3, 2, 2, 2, 2, rows, columns)
-        x = x.reshape(*x.shape[:2], 2, 2, 2, 2, rows, columns).permute(0, 1, 6, 2, 4, 7, 3, 5)
-        return x.reshape(*x.shape[:2], _UPSCALE * rows, _UPSCALE * columns)
+        # both subpixels are (row, column): (N, 3, 2, 2, 2, 2, rows, columns)
+        x = x.reshape(*x.shape[:2], 2, 2, 2, 2, *inside).permute(0, 1, 6, 2, 4, 7, 3, 5)
+        return x.reshape(*x.shape[:2], _UPSCALE * inside[0], _UPSCALE * inside[1])
+
+    def _in_tiles(
+        self,
+        basis: Tensor,
+        rows: Tensor,
+        shared: Tensor,
+        spread: Tensor,
+        scale: Tensor,
+        vectors: Tensor,
+        wanted: Tensor,
+        inside: tuple[int, int],
+    ) -> Tensor:
+        """Logits of the wanted candidates, a few rows of tokens at a time."""
+        columns = inside[1]
+        by_tile = max(_TILE // columns, 1)
+        width = by_tile * columns
+        quarter = self._norm.weight.shape[0]
+        first = shared.new_empty(4 * quarter, width + _PADDING)
+        second = shared.new_empty(4 * len(self._weight) * width)
+        logits = shared.new_empty(int(wanted.sum()), _UPSCALE * inside[0], _UPSCALE * columns)
+        places = torch.where(wanted, wanted.flatten().cumsum(0).view_as(wanted) - 1, -1).numpy()
+        eps = np.float32(self._norm.eps)
+        weight, bias = (t.detach().numpy() for t in (self._norm.weight, self._norm.bias))
+        second_bias = self._bias[: vectors.shape[2]].numpy()
+        fixed = self._folded.fixed.numpy()
+        shared_array = shared.contiguous().numpy()
+        for prompt in range(len(basis)):
+            spreads, scales = spread[prompt].numpy(), scale[prompt].numpy()
+            for row in range(0, inside[0], by_tile):
+                start = row * columns
+                tokens = min(by_tile, inside[0] - row) * columns
+                x = first[:, :tokens]
+                torch.mm(basis[prompt].T, rows[prompt, :, start : start + tokens], out=x)
+                place = (tokens, shared_array, spreads, scales)
+                point_kernels.normalise_and_activate(
+                    first.numpy(), *place, fixed, weight, bias, eps, start
+                )
+                y = second[: 4 * len(self._weight) * tokens].view(4, -1, tokens)
+                torch.bmm(self._weight.expand(4, -1, -1), x.unflatten(0, (4, quarter)), out=y)
+                by_prompt = (vectors[prompt].numpy(), columns, row, logits.numpy(), places[prompt])
+                point_kernels.activate_and_multiply(y.numpy(), second_bias, *by_prompt)
+        return logits
