@@ -22,7 +22,11 @@ from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTra
 from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock
 
-from seg_assets.modeling.mask_models.point_batches import run_in_batches
+from seg_assets.modeling.mask_models.point_batches import (
+    points_that_fit,
+    run_in_batches,
+    run_in_threads,
+)
 from seg_assets.modeling.mask_models.point_image import PreparedImage, prepare_image
 from seg_assets.modeling.mask_models.point_transformer import PointTransformer
 from seg_assets.modeling.mask_models.point_upscaling import PointUpscaling, tokens_inside
@@ -31,6 +35,7 @@ from seg_assets.modeling.mask_models.protocol import KeepScores, PointMasks
 
 # A few prompts share what is read of the image, and their keys stay in a CPU's cache.
 _POINTS_ON_CPU = 4
+_POINTS_ON_OTHER_DEVICES = 16
 # Places of the decoder's output tokens: the IoU token, the mask token for clear prompts, and those
 # of the three candidates.
 _IOU, _CANDIDATES = slice(0, 1), slice(2, 5)
@@ -114,11 +119,12 @@ class PointDecoder:
         Args:
             image: Prepared by this decoder.
             points: x, y in the model's input, (N, 2) float32, on the model's device.
-            keep: Which of the candidates are wanted.
+            keep: Which of the candidates are wanted. On a CPU it is asked in as many threads as
+                torch uses.
             input_size: Rows and columns of the model's input that show the image. Logits come only
                 for the tokens that these depend on.
-            points_per_batch: Points decoded together at most; None leaves it to the decoder. On a
-                GPU, batches get smaller when its memory is short.
+            points_per_batch: Points decoded together at most. A CPU's batches are small anyway;
+                a GPU's are as large as its free memory allows, and smaller when it is short.
 
         Yields:
             Masks of one batch; nothing for a batch without any.
@@ -127,15 +133,34 @@ class PointDecoder:
             tokens_inside(input_size[0], self._square[0], image.grid[0]),
             tokens_inside(input_size[1], self._square[1], image.grid[1]),
         )
-        batch = _POINTS_ON_CPU
+        batch, threads = self._batch(image, points)
         if points_per_batch is not None:
             batch = min(batch, points_per_batch)
 
         def run(start: int, stop: int) -> list[PointMasks]:
             return self._decode_batch(image, points[start:stop], start, keep, inside)
 
-        for found in run_in_batches(len(points), batch, run):
+        if threads > 1 and batch < len(points):
+            batches = run_in_threads(len(points), batch, threads, run)
+        else:
+            batches = run_in_batches(len(points), batch, run)
+        for found in batches:
             yield from found
+
+    def _batch(self, image: PreparedImage, points: Tensor) -> tuple[int, int]:
+        """Points to decode together, and threads to decode batches in."""
+        if points.device.type == "cpu":
+            threads = torch.get_num_threads()
+            share = -(-len(points) // threads)
+            return max(min(_POINTS_ON_CPU, share), 1), threads
+        if points.device.type != "cuda":
+            return _POINTS_ON_OTHER_DEVICES, 1
+        # Upscaling holds some 14 arrays of C channels per token, the transformer some 12 of a score
+        # per head and prompt token, in float32.
+        channels = self._output_tokens.shape[1]
+        per_token = 14 * channels + 12 * self._heads * (len(self._output_tokens) + 2)
+        tokens = image.grid[0] * image.grid[1]
+        return points_that_fit(points.device, 4 * tokens * per_token), 1
 
     @torch.inference_mode()
     def _decode_batch(

@@ -6,13 +6,14 @@ the predicted IoUs, which are few numbers, twice as large.
 """
 
 import copy
+import threading
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from seg_assets.modeling.mask_models.point_batches import run_in_batches
+from seg_assets.modeling.mask_models.point_batches import run_in_batches, run_in_threads
 from seg_assets.modeling.mask_models.point_decoder import PointDecoder
 from seg_assets.modeling.mask_models.point_upscaling import tokens_inside
 from seg_assets.modeling.sam import DEMO, TINY, Sam, SamConfig, build_sam
@@ -187,6 +188,53 @@ def test_the_callers_autocast_changes_nothing():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         cast = _collect(decoder.decode(decoder.prepare(features), points, _all, (128, 128)))
     assert torch.equal(plain[0], cast[0])
+
+
+def test_threads_change_nothing():
+    sam = _sam(TINY)
+    features, points = _features(TINY), _points(TINY, 19)
+    decoder = PointDecoder(sam)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            image = decoder.prepare(features)
+            found.append(_collect(decoder.decode(image, points, _all, (128, 96), 3)))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=0, atol=1e-4)
+    assert torch.equal(found[0][2], found[1][2])
+
+
+def test_threads_leave_torchs_number_of_threads_alone_elsewhere():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        inside = set(run_in_threads(9, 1, 2, lambda start, stop: torch.get_num_threads()))
+        elsewhere = []
+        thread = threading.Thread(target=lambda: elsewhere.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert (inside, elsewhere, torch.get_num_threads()) == ({1}, [3], 3)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_results_of_threads_come_in_order_and_stop_with_the_consumer():
+    started = []
+
+    def run(start: int, stop: int) -> tuple[int, int]:
+        started.append(start)
+        return start, stop
+
+    assert list(run_in_threads(7, 2, 3, run)) == [(0, 2), (2, 4), (4, 6), (6, 7)]
+    started.clear()
+    batches = run_in_threads(1000, 1, 2, run)
+    assert next(batches) == (0, 1)
+    batches.close()
+    assert len(started) < 10
 
 
 def test_decoders_of_other_classes_are_not_supported():
