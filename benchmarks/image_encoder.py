@@ -8,6 +8,10 @@ median of the ratios counts. A pass at full depth takes ViT-B tens of seconds wi
 `--depth 3` runs the first three blocks, which are windowed and global in the proportion of all
 twelve (6 of ViT-L, 8 of ViT-H likewise). Peaks come from a process of their own for each side, and
 are what a first call adds to a process that holds weights and pixels.
+
+With two threads on a machine that others use too, set OMP_WAIT_POLICY=passive: threads that wait
+for one another otherwise spin, which counts as user time, and most for the side of many small
+operations, ours.
 """
 
 import argparse
