@@ -1,4 +1,4 @@
-"""`seg-assets models`: which weights there are, how they get here, and names for your own."""
+"""`seg-assets models`: which weights there are, how they get here and out, names for your own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from typing import Literal
 import click
 from tqdm import tqdm
 
+from seg_assets.cli.export_models import export
 from seg_assets.errors import CheckpointError
 from seg_assets.modeling.download import download as download_weights
 from seg_assets.modeling.download import verify as verify_weights
@@ -18,7 +19,7 @@ from seg_assets.modeling.partial_file import PARTIAL_SUFFIX
 
 @click.group()
 def models() -> None:
-    """List, download and verify the weights, and name your own."""
+    """List, download, verify and export the weights, and name your own."""
 
 
 @models.command("list")
@@ -86,6 +87,9 @@ def add(name: str, run_dir: Path, checkpoint: Literal["best", "last"] | None) ->
     from seg_assets.cli.train_run import add_and_report  # noqa: PLC0415
 
     add_and_report(name, run_dir, checkpoint)
+
+
+models.add_command(export)
 
 
 @contextmanager
