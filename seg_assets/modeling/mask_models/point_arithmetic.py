@@ -9,6 +9,9 @@ from torch import Tensor
 
 from seg_assets.modeling.mask_models import point_kernels
 
+# Tokens whose products with a block's basis stay in a CPU's second-level cache.
+_TILE = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class Scores:
@@ -84,7 +87,7 @@ def weigh_tokens(scores: Scores, out: Tensor, first: int) -> None:
 
 def sum_squares(
     rows: Tensor,
-    with_basis: Tensor,
+    gram: Tensor,
     with_shared: Sequence[tuple[Tensor, Tensor]],
     squares: Tensor,
     spread: Tensor,
@@ -95,8 +98,8 @@ def sum_squares(
 
     Args:
         rows: Coefficients of the basis, (N, M, T) float32.
-        with_basis: Products of the basis vectors with the keys' sum over the basis, (N, M', T),
-            where M' of the rows are in use.
+        gram: Products of the basis vectors with each other, (N, M', M') float32, where M' of the
+            rows are in use.
         with_shared: Per block, products of its basis vectors with the shared part: the heads'
             tokens, (heads, N, tokens - 1, T), and the last row, (N, T); float32.
         squares: Sum of squares of the shared part, (T,) float32.
@@ -109,17 +112,41 @@ def sum_squares(
     first = 0
     for products, of_last in with_shared:
         heads, prompts, tokens, length = products.shape
-        stop = first + heads * tokens
+        stop = first + heads * tokens + 1
+        # products with earlier blocks count twice, so that those with later ones need not be taken
+        weights = gram[:, first:stop, :stop].clone()
+        weights[:, :, :first] *= 2
         if is_compiled(rows):
-            arrays = _arrays(with_basis, products, of_last, spread, total)
-            point_kernels.add_squares(rows.numpy(), first, *arrays)
+            _add_in_tiles(rows, weights, products, of_last, spread, total)
         else:
-            others = products.transpose(0, 1).reshape(prompts, heads * tokens, length)
-            used, basis = rows[:, first : stop + 1], with_basis[:, first : stop + 1]
+            others = products.transpose(0, 1).reshape(prompts, stop - first - 1, length)
             image = torch.cat([others, of_last[:, None]], 1)
-            total += (used * basis).sum(1) + 2 * spread * (used * image).sum(1)
-        first = stop + 1
+            with_basis = torch.bmm(weights, rows[:, :stop])
+            total += (rows[:, first:stop] * (with_basis + 2 * spread[:, None] * image)).sum(1)
+        first = stop
     return total
+
+
+def _add_in_tiles(
+    rows: Tensor,
+    weights: Tensor,
+    products: Tensor,
+    of_last: Tensor,
+    spread: Tensor,
+    total: Tensor,
+) -> None:
+    """Add a block's part of `sum_squares`, whose matrix product never leaves the cache."""
+    prompts, block, stop = weights.shape
+    tile = rows.new_empty(block * _TILE)
+    arrays = _arrays(products, of_last, spread, total)
+    for prompt in range(prompts):
+        for start in range(0, rows.shape[2], _TILE):
+            some = rows[prompt, :stop, start : start + _TILE]
+            with_basis = tile[: block * some.shape[1]].view(block, -1)
+            torch.mm(weights[prompt], some, out=with_basis)
+            point_kernels.add_squares(
+                rows.numpy(), stop - block, with_basis.numpy(), *arrays, b=prompt, start=start
+            )
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:

@@ -193,42 +193,38 @@ def _softmax(scores, greatest, total):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FLAGS)
-def add_squares(rows, first, with_basis, with_shared, with_shared_one, spread, total):
-    """Add one block's part to the sum of squares of centred keys.
+def add_squares(rows, first, with_basis, with_shared, with_shared_one, spread, total, b, start):
+    """Add one block's part to the sum of squares of a prompt's centred keys, for some tokens.
 
     Args:
         rows: Coefficients of the basis, (N, M, T).
         first: The block's first row.
-        with_basis: Products of the basis vectors with the keys' sum over the basis, (N, M', T).
+        with_basis: Products of the block's basis with the keys' sum over the basis, (M', tokens).
         with_shared: The block's basis times the shared part, (heads, N, tokens - 1, T).
         with_shared_one: The same of its last row, (N, T).
         spread: (N, T).
         total: Added to, (N, T).
+        b: Which prompt.
+        start: The first of the tokens.
     """
-    heads, prompts, others, length = with_shared.shape
-    within = np.empty(_LONG_STRIP, np.float32)
-    between = np.empty(_LONG_STRIP, np.float32)
-    for b in range(prompts):
-        for start in range(0, length, _LONG_STRIP):
-            stop = min(start + _LONG_STRIP, length)
-            last = first + heads * others
-            row = rows[b, last, start:stop]
-            basis, image = with_basis[b, last, start:stop], with_shared_one[b, start:stop]
-            for i in range(len(row)):
-                within[i] = row[i] * basis[i]
-                between[i] = row[i] * image[i]
-            for h in range(heads):
-                for j in range(others):
-                    row = rows[b, first + h * others + j, start:stop]
-                    basis = with_basis[b, first + h * others + j, start:stop]
-                    image = with_shared[h, b, j, start:stop]
-                    for i in range(len(row)):
-                        within[i] += row[i] * basis[i]
-                    for i in range(len(row)):
-                        between[i] += row[i] * image[i]
-            part, factor = total[b, start:stop], spread[b, start:stop]
-            for i in range(len(part)):
-                part[i] += within[i] + 2 * factor[i] * between[i]
+    heads, _, others, _ = with_shared.shape
+    count = with_basis.shape[1]
+    stop = start + count
+    within = np.zeros(count, np.float32)
+    between = np.zeros(count, np.float32)
+    for m in range(heads * others + 1):
+        row, basis = rows[b, first + m, start:stop], with_basis[m]
+        if m < heads * others:
+            image = with_shared[m // others, b, m % others, start:stop]
+        else:
+            image = with_shared_one[b, start:stop]
+        for i in range(count):
+            within[i] += row[i] * basis[i]
+        for i in range(count):
+            between[i] += row[i] * image[i]
+    part, factor = total[b, start:stop], spread[b, start:stop]
+    for i in range(count):
+        part[i] += within[i] + 2 * factor[i] * between[i]
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_FLAGS)

@@ -224,7 +224,6 @@ class PointTransformer:
             products.append((of_steps, of_last))
         basis = stack_rows(folded.basis, keys.values)  # (N, rows, C)
         gram = torch.bmm(basis, basis.transpose(1, 2))
-        with_basis = torch.bmm(gram, keys.rows.float())
-        squares = sum_squares(keys.buffer.float(), with_basis, products, image.squares, keys.spread)
+        squares = sum_squares(keys.buffer.float(), gram, products, image.squares, keys.spread)
         # rounding may take a sum of squares below zero
         return (squares.clamp_(min=0) / basis.shape[2] + folded.eps).rsqrt()
