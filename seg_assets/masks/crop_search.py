@@ -1,6 +1,6 @@
 """All masks that the points of one crop find: decoded, traced, and filtered by their quality."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,9 +13,6 @@ from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.upscaling.traced import Canvas, Stability, TracedMask
 from seg_assets.masks.upscaling.tracer import trace_masks
 from seg_assets.modeling.mask_models.protocol import ImageEmbedding, MaskModel, PointMasks
-
-# Masks traced together on a CPU: enough to share among threads, and their logits take 16 MB.
-_MASKS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class CropSearch:
             return [c for c in candidates if not crop.cuts(c.mask.corners, height, width)]
 
         if self._threads is None:
-            traced = [candidate for found in _joined(decoded) for candidate in trace(found)]
+            traced = [candidate for found in decoded for candidate in trace(found)]
             return lambda: traced
         waiting = [self._threads.submit(trace, found) for found in decoded]
         return lambda: [candidate for future in waiting for candidate in future.result()]
@@ -116,27 +113,3 @@ class CropSearch:
         if self._params.pred_iou_thresh > 0:
             good &= predicted_ious > self._params.pred_iou_thresh
         return good
-
-
-def _joined(decoded: Iterator[PointMasks]) -> Iterator[PointMasks]:
-    """Join batches until they hold enough masks to be traced together."""
-    waiting: list[PointMasks] = []
-    count = 0
-    for found in decoded:
-        waiting.append(found)
-        count += len(found.logits)
-        if count >= _MASKS_AT_ONCE:
-            yield _join(waiting)
-            waiting, count = [], 0
-    if waiting:
-        yield _join(waiting)
-
-
-def _join(batches: list[PointMasks]) -> PointMasks:
-    if len(batches) == 1:
-        return batches[0]
-    return PointMasks(
-        torch.cat([batch.logits for batch in batches]),
-        torch.cat([batch.predicted_ious for batch in batches]),
-        torch.cat([batch.points for batch in batches]),
-    )

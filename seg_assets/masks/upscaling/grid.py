@@ -1,4 +1,4 @@
-"""A scaling laid out for the kernel: what to blend with what, and which pixels depend on which cell.
+"""A scaling laid out for the kernel: what is blended with what, which pixels depend on which cell.
 
 A cell (r, s) is the square between the centres of logits r, s and r + 1, s + 1. Image rows that
 depend on the same two rows of the model's input are a band. "Input" is the model's input without

@@ -1,0 +1,51 @@
+"""Two ways to do the same thing, timed by turns in one process."""
+
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Seconds(NamedTuple):
+    """Of one run; user and system are over all threads."""
+
+    user: float
+    system: float
+    wall: float
+
+
+def timed(run: Callable[[], Any]) -> tuple[Any, Seconds]:
+    """What a call gives, and how long it takes."""
+    before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    result = run()
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
+    return result, Seconds(after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime, wall)
+
+
+def interleave(
+    reference: Callable[[], Any], ours: Callable[[], Any], pairs: int
+) -> list[tuple[Seconds, Seconds]]:
+    """Run both so many times, each first in every other pair."""
+    taken = []
+    for pair in range(pairs):
+        sides = [timed(run)[1] for run in ((ours, reference) if pair % 2 else (reference, ours))]
+        taken.append((sides[1], sides[0]) if pair % 2 else (sides[0], sides[1]))
+        print(
+            f"  pair {pair + 1}: {taken[-1][0].user:.2f} s, {taken[-1][1].user:.2f} s", flush=True
+        )
+    return taken
+
+
+def report(name: str, taken: list[tuple[Seconds, Seconds]]) -> None:
+    """Median seconds of both sides, and the median of the pairs' ratios."""
+    for kind in Seconds._fields:
+        reference, ours = (
+            [getattr(side, kind) for side in sides] for sides in zip(*taken, strict=True)
+        )
+        ratios = sorted(r / max(o, 1e-9) for r, o in zip(reference, ours, strict=True))
+        print(
+            f"{name}, {kind}: {statistics.median(reference):.2f} s against "
+            f"{statistics.median(ours):.3f} s, {statistics.median(ratios):.1f}x "
+            f"(pairs from {ratios[0]:.1f}x to {ratios[-1]:.1f}x)"
+        )
