@@ -4,7 +4,13 @@ from pathlib import Path, PurePath
 
 import click
 
-from seg_assets.cli.prompt_types import PROMPT_TYPES, build_prompts, parse_box, parse_point
+from seg_assets.cli.prompt_types import (
+    PROMPT_TYPES,
+    build_prompts,
+    likely_type,
+    parse_box,
+    parse_point,
+)
 from seg_assets.errors import InputError
 from seg_assets.modeling.devices import DEVICES_VARIABLE, parse_devices
 
@@ -15,9 +21,8 @@ from seg_assets.modeling.devices import DEVICES_VARIABLE, parse_devices
     "--type",
     "kind",
     type=click.Choice(list(PROMPT_TYPES)),
-    default="point",
-    show_default=True,
-    help="What the coordinates mean, as listed above.",
+    help="What the coordinates mean, as listed above.  [default: points belong to one object, each "
+    "box is an object]",
 )
 @click.option(
     "--point",
@@ -55,7 +60,7 @@ from seg_assets.modeling.devices import DEVICES_VARIABLE, parse_devices
 @click.option("--show", is_flag=True, help="Open the pictures when they are written.")
 def prompt(
     image: str,
-    kind: str,
+    kind: str | None,
     points: tuple[str, ...],
     boxes: tuple[str, ...],
     out: Path,
@@ -69,7 +74,7 @@ def prompt(
 
     \b
     point            one point: three masks, for the thing, its parts, the whole;
-                     a second point: both, with the best of the three, give one
+                     more points: all, with the best of the three, give one
     box              one box: one mask
     point_box        one box and points in or around it: one mask
     batch_point      a point per object: a mask each
@@ -79,6 +84,7 @@ def prompt(
     DIR/<name of the image> receives pictures (JPEG; green stars are points with label 1, red ones
     with label 0), masks (PNG) and scores, run lengths and prompts (JSON), all named after the type.
     """  # noqa: D301
+    kind = kind or likely_type(len(points), len(boxes))
     prompts = build_prompts(kind, [*map(parse_point, points)], [*map(parse_box, boxes)])
 
     # The rest brings torch, which takes seconds to import: not for --help.
@@ -92,14 +98,14 @@ def prompt(
     from seg_assets.data.files import open_folder  # noqa: PLC0415
     from seg_assets.data.images import read_image  # noqa: PLC0415
     from seg_assets.masks.predictor import PromptPredictor  # noqa: PLC0415
-    from seg_assets.modeling.sam import load_sam  # noqa: PLC0415
+    from seg_assets.modeling.mask_models.load import load_mask_model  # noqa: PLC0415
 
     if open_folder(image).kind() != "file":
         raise InputError(f"{image} is no file that is there: give an image or the URL of one")
     pixels = read_image(image)
     height, width = pixels.shape[:2]
     prompts.check_inside(height, width)  # before the weights are read, which may take long
-    sam = load_sam(model, parse_devices(device or "")[0].device)
+    sam = load_mask_model(model, parse_devices(device or "")[0].device)
     steps = decode_steps(PromptPredictor(sam.model), pixels, kind, prompts)
 
     folder = out / PurePath(image).stem

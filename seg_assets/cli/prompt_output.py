@@ -5,7 +5,8 @@
 <image>/<step>_1.png, ...    masks where there are several: candidates, or objects of a batch
 <image>/<type>.json          model, prompts, predicted IoUs and COCO run lengths of all masks
 
-A step is called as its prompt type; the second step of "point" is "two_point".
+A step is called as its prompt type; the second step of "point" is "two_point",
+or "all_points" where there are more.
 """
 
 import io
@@ -19,7 +20,8 @@ import numpy as np
 from PIL import Image
 
 from seg_assets.errors import StoreError
-from seg_assets.masks.predictor import PromptedMasks, PromptPredictor
+from seg_assets.masks.predictor import PromptPredictor
+from seg_assets.masks.prompted_masks import PromptedMasks
 from seg_assets.masks.prompts import Prompts
 from seg_assets.masks.rle import Rle
 from seg_assets.viz.prompts import draw_prompted_masks
@@ -30,7 +32,7 @@ class PromptStep:
     """One call of the decoder.
 
     Attributes:
-        name: Of the prompt type, or "two_point".
+        name: Of the prompt type, "two_point" or "all_points".
         prompts: What it was given.
         found: What it made of that.
         fed_back: Name of the mask whose logits are among the prompts; None without one.
@@ -57,7 +59,7 @@ def decode_steps(
 ) -> list[PromptStep]:
     """Encode the image once, and decode the prompts of a type.
 
-    The first point of "point" gives three candidates; with a second point, both points and the best
+    The first point of "point" gives three candidates; with more points, all of them and the best
     candidate's logits give one mask. All other types give one mask per object.
 
     Raises:
@@ -72,7 +74,8 @@ def decode_steps(
         return [step]
     both = Prompts(points=prompts.points, labels=prompts.labels, mask_logits=step.found.best_logits)
     best = step.mask_names()[0][int(step.found.best[0])]
-    return [step, PromptStep("two_point", both, predictor.predict(embedding, both), best)]
+    name = "two_point" if prompts.points.shape[1] == 2 else "all_points"
+    return [step, PromptStep(name, both, predictor.predict(embedding, both), best)]
 
 
 def write_step(folder: Path, image: np.ndarray, step: PromptStep) -> list[Path]:

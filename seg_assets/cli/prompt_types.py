@@ -39,13 +39,22 @@ class PromptType:
 _NONE, _ONE, _SOME = (0, 0), (1, 1), (1, float("inf"))
 
 PROMPT_TYPES = {
-    "point": PromptType("one --point or two, and no --box", (1, 2), _NONE),
+    "point": PromptType("at least one --point, and no --box", _SOME, _NONE),
     "box": PromptType("one --box and no --point", _NONE, _ONE),
     "point_box": PromptType("one --box and at least one --point", _SOME, _ONE),
     "batch_point": PromptType("a --point for each object, and no --box", _SOME, _NONE),
     "batch_box": PromptType("a --box for each object, and no --point", _NONE, _SOME),
     "batch_point_box": PromptType("a --point and a --box for each object", _SOME, _SOME),
 }
+
+
+def likely_type(points: int, boxes: int) -> str:
+    """The type that is meant where none is named: points of one object, boxes of one each."""
+    if boxes == 0:
+        return "point"
+    if points == 0:
+        return "box" if boxes == 1 else "batch_box"
+    return "point_box" if boxes == 1 else "batch_point_box"
 
 
 def parse_point(text: str) -> Point:
@@ -82,7 +91,7 @@ def parse_box(text: str) -> Box:
 
 
 def build_prompts(name: str, points: Sequence[Point], boxes: Sequence[Box]) -> Prompts:
-    """Make the prompts of a type; of type "point", both points belong to one object.
+    """Make the prompts of a type; of type "point", all points belong to one object.
 
     Args:
         name: Of the type.

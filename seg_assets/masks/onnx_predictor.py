@@ -15,7 +15,7 @@ import numpy as np
 
 from seg_assets.errors import InputError
 from seg_assets.masks.onnx_image import prepare_image, to_image
-from seg_assets.masks.predictor import PromptedMasks
+from seg_assets.masks.prompted_masks import PromptedMasks
 from seg_assets.masks.prompts import Prompts
 from seg_assets.modeling.mask_models.frame import MaskFrame
 from seg_assets.modeling.onnx_export.session import CPU_ONLY, OnnxGraph, open_graph

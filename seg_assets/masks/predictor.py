@@ -9,8 +9,6 @@ embedding belongs to the caller, so a predictor remembers no image; many objects
 once, yet few of their masks exist as full-resolution logits at any time.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
@@ -21,36 +19,11 @@ from segment_anything.modeling import Sam
 
 from seg_assets.data.images import check_rgb
 from seg_assets.errors import InputError
+from seg_assets.masks.prompted_masks import PromptedMasks
 from seg_assets.masks.prompts import Prompts
 from seg_assets.masks.upscaling.plain import masks_at_once, upscale_logits
 from seg_assets.modeling.mask_models.load import as_mask_model, load_mask_model
 from seg_assets.modeling.mask_models.protocol import ImageEmbedding, MaskModel
-
-
-@dataclass(frozen=True, eq=False)
-class PromptedMasks:
-    """Masks of N prompted objects, M candidates each.
-
-    Attributes:
-        masks: (N, M, H, W) bool, at the image's size.
-        predicted_ious: IoU of each mask with its object, as the model guesses it, (N, M) float32.
-        logits: Low-resolution logits, (N, M, h, w) float32; they cover the padded square that the
-            model saw, and can be fed back as `Prompts.mask_logits`.
-    """
-
-    masks: np.ndarray
-    predicted_ious: np.ndarray
-    logits: np.ndarray
-
-    @property
-    def best(self) -> np.ndarray:
-        """Index of each object's candidate with the highest predicted IoU, (N,) int64."""
-        return self.predicted_ious.argmax(1)
-
-    @property
-    def best_logits(self) -> np.ndarray:
-        """Low-resolution logits of each object's best candidate, (N, h, w) float32."""
-        return self.logits[np.arange(len(self.logits)), self.best]
 
 
 class PromptPredictor:

@@ -130,6 +130,29 @@ def test_one_point_is_enough(photo):
     assert "two_point.jpg" not in files(photo.parent / "out" / "photo")
 
 
+def test_more_points_refine_one_mask(photo):
+    run("--point", "50,37", "--point", "112,62,0", "--point", "60,40")
+    assert "all_points.png" in files(photo.parent / "out" / "photo")
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "kind"),
+    [
+        (["--point", "50,37"], "point"),
+        (["--box", "42,20,120,87"], "box"),
+        (["--box", "42,20,120,87", "--box", "2,3,40,50"], "batch_box"),
+        (["--box", "42,20,120,87", "--point", "50,37", "--point", "60,70,0"], "point_box"),
+        (
+            ["--box", "42,20,120,87", "--point", "50,37", "--box", "2,3,40,50", "--point", "9,9"],
+            "batch_point_box",
+        ),
+    ],
+)
+def test_without_a_type_the_coordinates_tell_it(photo, coordinates, kind):
+    run(*coordinates)
+    assert f"{kind}.json" in files(photo.parent / "out" / "photo")
+
+
 def test_pictures_show_the_prompts(photo):
     run("--type", "point_box", "--box", "42,20,120,87", "--point", "57,75,0", "--point", "90,40")
     with Image.open(photo.parent / "out" / "photo" / "point_box.jpg") as picture:
@@ -182,7 +205,7 @@ def test_an_image_that_is_not_there_is_wrong_usage(photo, image):
 
 
 def test_wrong_coordinates_are_told_before_weights_are_read(photo, monkeypatch):
-    monkeypatch.setattr("seg_assets.modeling.sam.load_sam", _must_not_be_called)
+    monkeypatch.setattr("seg_assets.modeling.mask_models.load.load_mask_model", _must_not_be_called)
     run("--point", "500,37", status=2)
 
 

@@ -45,6 +45,7 @@ def test_another_form_of_a_box_is_refused(text):
     [
         ("point", [P], [], 1, 1),
         ("point", [P, Q], [], 1, 2),
+        ("point", [P, Q, P], [], 1, 3),
         ("box", [], [A], 1, 0),
         ("point_box", [P, Q], [A], 1, 2),
         ("batch_point", [P, Q, P], [], 3, 1),
@@ -74,7 +75,6 @@ def test_a_type_says_which_coordinates_make_an_object(
     ("name", "points", "boxes"),
     [
         ("point", [], []),
-        ("point", [P, Q, P], []),
         ("point", [P], [A]),
         ("box", [], []),
         ("box", [], [A, B]),

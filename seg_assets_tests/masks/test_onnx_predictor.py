@@ -17,7 +17,8 @@ from seg_assets.masks.onnx_predictor import (
     OnnxEmbedding,
     OnnxPromptPredictor,
 )
-from seg_assets.masks.predictor import PromptedMasks, PromptPredictor, load_prompt_predictor
+from seg_assets.masks.predictor import PromptPredictor, load_prompt_predictor
+from seg_assets.masks.prompted_masks import PromptedMasks
 from seg_assets.masks.prompts import Prompts
 from seg_assets.modeling.mask_models.frame import MaskFrame
 from seg_assets.modeling.sam import load_sam

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seg_assets.errors import InputError
-from seg_assets.masks.predictor import PromptedMasks, PromptPredictor, load_prompt_predictor
+from seg_assets.masks.predictor import PromptPredictor, load_prompt_predictor
+from seg_assets.masks.prompted_masks import PromptedMasks
 from seg_assets.masks.prompts import Prompts
 from seg_assets.masks.upscaling.plain import upscale_logits
 from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
