@@ -1,5 +1,7 @@
 """Elementwise steps of the point decoder: in Numba on a CPU in float32, else in torch."""
 
+import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +13,27 @@ from seg_assets.modeling.mask_models import point_kernels
 
 # Tokens whose products with a block's basis stay in a CPU's second-level cache.
 _TILE = 1024
+
+
+class Scratch(threading.local):
+    """Memory that a thread fills anew with every batch.
+
+    On a CPU fresh memory costs a page fault per 4 KiB, more than what is done with it; a GPU's
+    allocator keeps its own.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, Tensor] = {}
+
+    def empty(self, name: str, shape: Sequence[int], like: Tensor) -> Tensor:
+        """A tensor of a shape, not filled; what was last called by this name is lost."""
+        if like.device.type != "cpu":
+            return like.new_empty(shape)
+        size = math.prod(shape)
+        held = self._held.get(name)
+        if held is None or held.numel() < size or held.dtype != like.dtype:
+            held = self._held[name] = like.new_empty(size)
+        return held[:size].view(*shape)
 
 
 @dataclass(frozen=True, eq=False)

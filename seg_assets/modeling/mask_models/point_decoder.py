@@ -33,8 +33,8 @@ from seg_assets.modeling.mask_models.point_upscaling import PointUpscaling, toke
 from seg_assets.modeling.mask_models.point_weights import fold_decoder, two_way_blocks
 from seg_assets.modeling.mask_models.protocol import KeepScores, PointMasks
 
-# A few prompts share what is read of the image, and their keys stay in a CPU's cache.
-_POINTS_ON_CPU = 4
+# A few prompts share what is read of the weights and of the image; more of them leave the cache.
+_POINTS_ON_CPU = 8
 _POINTS_ON_OTHER_DEVICES = 16
 # Places of the decoder's output tokens: the IoU token, the mask token for clear prompts, and those
 # of the three candidates.

@@ -290,27 +290,34 @@ def activate_and_multiply(x, bias, vectors, columns, first_row, logits, masks):
         masks: Where each candidate goes in `logits`, (3,) int64; -1 where it is not wanted.
     """
     channels = vectors.shape[1]
-    activated = np.empty(columns, np.float32)
-    sums = np.empty((len(masks), columns), np.float32)
+    # in fours of channels, so that the sums are read and written less often
+    fours = -(-channels // 4)
+    factors = np.zeros((len(masks), 4 * fours), np.float32)
+    factors[:, :channels] = vectors
+    activated = np.zeros((4 * fours, columns), np.float32)
+    summed = np.empty(columns, np.float32)
     for row in range(x.shape[2] // columns):
         start = row * columns
         for subpixel in range(16):
             first, second = subpixel // 4, subpixel % 4
-            sums[:] = 0
-            for c in range(channels):
-                key = x[first, second * channels + c, start : start + columns]
-                constant = bias[c]
-                for i in range(columns):
-                    activated[i] = _gelu(key[i] + constant)
-                for candidate in range(len(masks)):
-                    if masks[candidate] >= 0:
-                        factor, summed = vectors[candidate, c], sums[candidate]
-                        for i in range(columns):
-                            summed[i] += factor * activated[i]
             y = 4 * (first_row + row) + 2 * (first // 2) + second // 2
             left = 2 * (first % 2) + second % 2
+            for c in range(channels):
+                key = x[first, second * channels + c, start : start + columns]
+                result, constant = activated[c], bias[c]
+                for i in range(columns):
+                    result[i] = _gelu(key[i] + constant)
             for candidate in range(len(masks)):
-                if masks[candidate] >= 0:
-                    line, summed = logits[masks[candidate], y], sums[candidate]
+                if masks[candidate] < 0:
+                    continue
+                summed[:] = 0
+                for c in range(0, 4 * fours, 4):
+                    w0, w1 = factors[candidate, c], factors[candidate, c + 1]
+                    w2, w3 = factors[candidate, c + 2], factors[candidate, c + 3]
+                    a0, a1 = activated[c], activated[c + 1]
+                    a2, a3 = activated[c + 2], activated[c + 3]
                     for i in range(columns):
-                        line[4 * i + left] = summed[i]
+                        summed[i] += w0 * a0[i] + w1 * a1[i] + w2 * a2[i] + w3 * a3[i]
+                line = logits[masks[candidate], y]
+                for i in range(columns):
+                    line[4 * i + left] = summed[i]

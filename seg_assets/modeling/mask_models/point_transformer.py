@@ -17,6 +17,7 @@ from segment_anything.modeling.transformer import Attention
 
 from seg_assets.modeling.mask_models.point_arithmetic import (
     Scores,
+    Scratch,
     sum_squares,
     weigh_image,
     weigh_tokens,
@@ -49,11 +50,13 @@ class PromptKeys:
         self.spread = spread
 
     @classmethod
-    def of_image(cls, image: PreparedImage, prompts: int, tokens: int) -> "PromptKeys":
+    def of_image(
+        cls, image: PreparedImage, prompts: int, tokens: int, scratch: Scratch
+    ) -> "PromptKeys":
         """The image's own keys, for prompts of so many tokens."""
         first = image.blocks[0].key.fixed  # (heads, head channels, T)
         rows = len(image.blocks) * (first.shape[0] * (tokens - 1) + 1)
-        buffer = first.new_empty((prompts, rows, first.shape[2]))
+        buffer = scratch.empty("keys", (prompts, rows, first.shape[2]), first)
         ones = first.new_ones((prompts, first.shape[2]), dtype=torch.float32)
         return cls(buffer, [], ones, ones.clone())
 
@@ -93,6 +96,7 @@ class PointTransformer:
         self._transformer = transformer
         self._folded = folded
         self._heads = transformer.num_heads
+        self._scratch = Scratch()
 
     def __call__(self, image: PreparedImage, tokens: Tensor) -> tuple[Tensor, PromptKeys]:
         """Run all blocks, but not the final attention.
@@ -105,7 +109,7 @@ class PointTransformer:
             Queries after the last block, (N, tokens, C) float32, and the keys after it.
         """
         layers = two_way_blocks(self._transformer)
-        keys = PromptKeys.of_image(image, tokens.shape[0], tokens.shape[1])
+        keys = PromptKeys.of_image(image, tokens.shape[0], tokens.shape[1], self._scratch)
         queries = tokens
         for layer, block, view in zip(layers, self._folded.blocks, image.blocks, strict=True):
             if layer.skip_first_layer_pe:
@@ -165,13 +169,18 @@ class PointTransformer:
         dtype = image.fixed.dtype
         prompts, heads, tokens, channels = vectors.shape
         by_head = vectors.transpose(0, 1).reshape(heads, prompts * tokens, channels).to(dtype)
-        fixed = torch.bmm(by_head, image.fixed).unflatten(1, (prompts, tokens))
+
+        def multiply(name: str, left: Tensor, right: Tensor) -> Tensor:
+            shape = (*left.shape[:2], right.shape[2])
+            return torch.bmm(left, right, out=self._scratch.empty(name, shape, right))
+
+        fixed = multiply("fixed", by_head, image.fixed).unflatten(1, (prompts, tokens))
         if image.shared is None:
             return Scores(fixed, None, None, keys.spread, keys.scale)
-        shared = torch.bmm(by_head, image.shared).unflatten(1, (prompts, tokens))
+        shared = multiply("shared", by_head, image.shared).unflatten(1, (prompts, tokens))
         basis = stack_rows(folded.rows, keys.values).unflatten(2, (heads, channels))
         weights = torch.einsum("bhjc,bmhc->bhjm", vectors, basis).flatten(1, 2)
-        rows = torch.bmm(weights.to(dtype), keys.rows).unflatten(1, (heads, tokens))
+        rows = multiply("rows", weights.to(dtype), keys.rows).unflatten(1, (heads, tokens))
         return Scores(fixed, shared, rows, keys.spread, keys.scale)
 
     def _attend_to_image(
@@ -219,7 +228,10 @@ class PointTransformer:
             last = values[:, :, -1]
             steps = (values[:, :, :-1] - last[:, :, None]).transpose(0, 1)
             by_head = shared[:-1].view(heads, channels, -1)
-            of_steps = torch.bmm(steps.flatten(1, 2), by_head).unflatten(1, (prompts, tokens - 1))
+            shape = (heads, prompts * (tokens - 1), by_head.shape[2])
+            out = self._scratch.empty(f"products {len(products)}", shape, by_head)
+            torch.bmm(steps.flatten(1, 2), by_head, out=out)
+            of_steps = out.unflatten(1, (prompts, tokens - 1))
             of_last = torch.addmm(shared[-1:], last.flatten(1), shared[:-1])
             products.append((of_steps, of_last))
         basis = stack_rows(folded.basis, keys.values)  # (N, rows, C)
