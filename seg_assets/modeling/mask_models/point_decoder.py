@@ -36,13 +36,15 @@ from seg_assets.modeling.mask_models.protocol import KeepScores, PointMasks
 # A few prompts share what is read of the weights and of the image; more of them leave the cache.
 _POINTS_ON_CPU = 8
 _POINTS_ON_OTHER_DEVICES = 16
+# Each holds some 60 MB for ViT-B, and more of them would wait for Python's lock.
+_MOST_THREADS = 16
 # Places of the decoder's output tokens: the IoU token, the mask token for clear prompts, and those
 # of the three candidates.
 _IOU, _CANDIDATES = slice(0, 1), slice(2, 5)
 
 
 class PointDecoder:
-    """The mask decoder of one SAM, folded. It keeps no track of later changes to the weights."""
+    """The mask decoder of one SAM, folded: for its weights and on its device as they are now."""
 
     def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32) -> None:
         """Fold the weights.
@@ -150,7 +152,7 @@ class PointDecoder:
     def _batch(self, image: PreparedImage, points: Tensor) -> tuple[int, int]:
         """Points to decode together, and threads to decode batches in."""
         if points.device.type == "cpu":
-            threads = torch.get_num_threads()
+            threads = min(torch.get_num_threads(), _MOST_THREADS)
             share = -(-len(points) // threads)
             return max(min(_POINTS_ON_CPU, share), 1), threads
         if points.device.type != "cuda":

@@ -82,16 +82,18 @@ class PointUpscaling:
             return by_token.unflatten(-1, grid)[..., :rows, :columns].flatten(-2)
 
         basis = stack_rows(self._folded.rows, keys.values)  # (N, M, C)
-        parts = (crop(keys.rows), crop(shared), crop(keys.spread), crop(keys.scale))
+        by_prompt = crop(keys.rows), crop(keys.spread), crop(keys.scale)
         if is_compiled(shared):
-            return self._in_tiles(basis, *parts, vectors, wanted, inside)
-        return self._at_once(basis, *parts, vectors, inside)[wanted]
+            # whole rows need no copy: the tokens inside come first
+            whole = shared if columns == grid[1] else crop(shared).contiguous()
+            return self._in_tiles(basis, whole, *by_prompt, vectors, wanted, inside)
+        return self._at_once(basis, crop(shared), *by_prompt, vectors, inside)[wanted]
 
     def _at_once(
         self,
         basis: Tensor,
-        rows: Tensor,
         shared: Tensor,
+        rows: Tensor,
         spread: Tensor,
         scale: Tensor,
         vectors: Tensor,
@@ -115,8 +117,8 @@ class PointUpscaling:
     def _in_tiles(
         self,
         basis: Tensor,
-        rows: Tensor,
         shared: Tensor,
+        rows: Tensor,
         spread: Tensor,
         scale: Tensor,
         vectors: Tensor,
@@ -136,7 +138,6 @@ class PointUpscaling:
         weight, bias = (t.detach().numpy() for t in (self._norm.weight, self._norm.bias))
         second_bias = self._bias[: vectors.shape[2]].numpy()
         fixed = self._folded.fixed.numpy()
-        shared_array = shared.contiguous().numpy()
         for prompt in range(len(basis)):
             spreads, scales = spread[prompt].numpy(), scale[prompt].numpy()
             for row in range(0, inside[0], by_tile):
@@ -144,7 +145,7 @@ class PointUpscaling:
                 tokens = min(by_tile, inside[0] - row) * columns
                 x = first[:, :tokens]
                 torch.mm(basis[prompt].T, rows[prompt, :, start : start + tokens], out=x)
-                place = (tokens, shared_array, spreads, scales)
+                place = (tokens, shared.numpy(), spreads, scales)
                 point_kernels.normalise_and_activate(
                     first.numpy(), *place, fixed, weight, bias, eps, start
                 )

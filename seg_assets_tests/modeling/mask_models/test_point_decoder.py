@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from seg_assets.modeling.mask_models import point_arithmetic, point_upscaling
 from seg_assets.modeling.mask_models.point_batches import run_in_batches, run_in_threads
 from seg_assets.modeling.mask_models.point_decoder import PointDecoder
 from seg_assets.modeling.mask_models.point_upscaling import tokens_inside
@@ -102,6 +103,22 @@ def test_errs_no_more_than_the_package_does(name: str, points_per_batch: int | N
     assert logits.dtype == ious.dtype == torch.float32
     assert _error(logits.view(exact.shape), exact) < 1.5 * _error(single, exact) + 1e-7
     assert _error(ious.view(9, 3), exact_ious) < 2 * _error(single_ious, exact_ious) + 1e-7
+
+
+@pytest.mark.parametrize("name", ["tiny", "three blocks"])
+def test_the_way_of_other_devices_errs_no_more(name: str, monkeypatch):
+    """What a GPU runs, here on a CPU: torch's own elementwise functions and no tiles."""
+    for module in (point_arithmetic, point_upscaling):
+        monkeypatch.setattr(module, "is_compiled", lambda tensor: False)
+    config = CONFIGS[name]
+    sam = _sam(config)
+    features, points = _features(config), _points(config, 9)
+    exact, _ = _package(sam, features, points, torch.float64)
+    single, _ = _package(sam, features, points)
+    decoder = PointDecoder(sam)
+    square = (config.image_size, config.image_size)
+    logits, _, _ = _collect(decoder.decode(decoder.prepare(features), points, _all, square))
+    assert _error(logits.view(exact.shape), exact) < 1.5 * _error(single, exact) + 1e-7
 
 
 def test_only_wanted_masks_come_with_the_index_of_their_point():
