@@ -89,7 +89,7 @@ def _error(found: Tensor, exact: Tensor) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--config", choices=SAM_CONFIGS, default="vit_b")
     parser.add_argument("--points", type=int, default=64)
     parser.add_argument("--pairs", type=int, default=5)

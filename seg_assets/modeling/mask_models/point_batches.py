@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -27,7 +27,9 @@ def points_that_fit(device: torch.device, bytes_per_point: int) -> int:
     return max(min(int(_MEMORY_SHARE * free) // bytes_per_point, _MOST_ON_GPU), 1)
 
 
-def run_in_batches(count: int, batch: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
+def run_in_batches(
+    count: int, batch: int, run: Callable[[int, int], Result]
+) -> Generator[Result, None, None]:
     """Run over 0 ... count in batches; a batch that does not fit into GPU memory is halved.
 
     What had been yielded stays, and the batch that failed is run again in smaller ones.
@@ -60,7 +62,7 @@ def run_in_batches(count: int, batch: int, run: Callable[[int, int], Result]) ->
 
 def run_in_threads(
     count: int, batch: int, threads: int, run: Callable[[int, int], Result]
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Run over 0 ... count in batches on several CPU threads; the results come in order.
 
     A batch per thread needs no waiting within its many small steps, as torch's own threads do. At
