@@ -19,7 +19,8 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 
 # isort: split
 from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-from segment_anything.modeling.common import LayerNorm2d
+from segment_anything.modeling.common import LayerNorm2d, MLPBlock
+from segment_anything.modeling.mask_decoder import MLP
 from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock
 
 from seg_assets.modeling.mask_models.point_batches import (
@@ -41,6 +42,12 @@ _MOST_THREADS = 16
 # Places of the decoder's output tokens: the IoU token, the mask token for clear prompts, and those
 # of the three candidates.
 _IOU, _CANDIDATES = slice(0, 1), slice(2, 5)
+# What the package's decoder is built of.
+_PLAIN = {
+    *(MaskDecoder, TwoWayTransformer, TwoWayAttentionBlock, Attention, MLP, MLPBlock),
+    *(nn.Sequential, nn.ModuleList, nn.Embedding, nn.Linear, nn.ConvTranspose2d),
+    *(nn.LayerNorm, LayerNorm2d, nn.GELU, nn.ReLU),
+}
 
 
 class PointDecoder:
@@ -74,23 +81,25 @@ class PointDecoder:
 
     @staticmethod
     def supports(sam: Sam) -> bool:
-        """Whether a model's decoder is built of the package's own classes as published.
+        """Whether a model's decoder is built of the package's own layers, as published.
 
-        Subclasses may compute anything; they need the plain way.
+        Others may compute anything, as do layers with adapters, hooks or a `forward` of their own;
+        they need the plain way.
         """
         decoder, encoder = sam.mask_decoder, sam.prompt_encoder
         if type(decoder) is not MaskDecoder or type(encoder) is not PromptEncoder:
             return False
+        if not all(_is_plain(module) for module in decoder.modules()):
+            return False
         transformer = decoder.transformer
-        if type(transformer) is not TwoWayTransformer or len(transformer.layers) == 0:
+        if not isinstance(transformer, TwoWayTransformer) or len(transformer.layers) == 0:
             return False
         upscaling = [type(layer) for layer in decoder.output_upscaling]
         return (
             decoder.num_mask_tokens == 4
             and upscaling == [nn.ConvTranspose2d, LayerNorm2d, nn.GELU, nn.ConvTranspose2d, nn.GELU]
-            and all(layer.approximate == "none" for layer in _gelus(decoder))
-            and all(type(layer) is TwoWayAttentionBlock for layer in transformer.layers)
-            and all(_is_halving(layer) for layer in _image_attentions(transformer))
+            and all(gelu.approximate == "none" for gelu in _gelus(decoder))
+            and all(_is_halving(attention) for attention in _image_attentions(transformer))
             and all(p.dtype == torch.float32 for p in decoder.parameters())
         )
 
@@ -204,6 +213,11 @@ class PointDecoder:
         return torch.cat([self._output_tokens.expand(len(points), -1, -1), sparse], 1)
 
 
+def _is_plain(module: nn.Module) -> bool:
+    hooks = len(module._forward_hooks) + len(module._forward_pre_hooks)
+    return type(module) in _PLAIN and hooks == 0 and "forward" not in vars(module)
+
+
 def _gelus(decoder: MaskDecoder) -> list[nn.GELU]:
     return [layer for layer in decoder.output_upscaling if isinstance(layer, nn.GELU)]
 
@@ -216,5 +230,5 @@ def _image_attentions(transformer: TwoWayTransformer) -> Iterator[Attention]:
 
 
 def _is_halving(attention: Attention) -> bool:
-    """Whether it is the package's attention and works on half the channels."""
-    return type(attention) is Attention and attention.internal_dim * 2 == attention.embedding_dim
+    """Whether it works on half the channels."""
+    return attention.internal_dim * 2 == attention.embedding_dim

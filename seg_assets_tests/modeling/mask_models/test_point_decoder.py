@@ -260,6 +260,12 @@ def test_decoders_of_other_classes_are_not_supported():
     assert PointDecoder.supports(sam)
     sam.mask_decoder.__class__ = OtherDecoder
     assert not PointDecoder.supports(sam)
+    hooked = build_sam(TINY)
+    hooked.mask_decoder.iou_prediction_head.register_forward_hook(lambda *_: None)
+    assert not PointDecoder.supports(hooked)
+    adapted = build_sam(TINY)
+    adapted.mask_decoder.output_upscaling[2] = torch.nn.GELU("tanh")
+    assert not PointDecoder.supports(adapted)
     assert not PointDecoder.supports(build_sam(TINY).to(torch.bfloat16))
 
 
