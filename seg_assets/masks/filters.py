@@ -49,8 +49,10 @@ def repair(mask: TracedMask, min_area: int) -> TracedMask:
     """
     height, width = mask.rle.height, mask.rle.width
     x0, y0, x1, y1 = mask.corners
-    # One more pixel on each side, where the image has one: the background round the mask.
-    left, top = max(x0 - 1, 0), max(y0 - 1, 0)
+    # One more pixel on each side, where the image has one: the background round the mask. Of equal
+    # islands the first counts as the largest. OpenCV goes through them by squares of two by two
+    # pixels, so their order is that of the whole image only in a box that begins at an even one.
+    left, top = max(x0 - 1, 0) // 2 * 2, max(y0 - 1, 0) // 2 * 2
     right, bottom = min(x1 + 2, width), min(y1 + 2, height)
     # Pixels beyond each side of that box, all of them background.
     beyond = (top * width, left * height, (height - bottom) * width, (width - right) * height)

@@ -1,5 +1,6 @@
 """Reading, computing and finishing images side by side, in their order, each failing alone."""
 
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -46,23 +47,31 @@ def overlapped(
     """
     waiting = deque(image_ids)
     reading: deque[tuple[str, Future[Any]]] = deque()
-    finishing: deque[tuple[str, Outcome[Result]]] = deque()
+    finishing: deque[tuple[str, Future[Result]]] = deque()
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "finish") as finisher:
-        while waiting or reading:
-            # One group is computed while the next one is read.
-            while waiting and len(reading) < 2 * steps.together:
-                image_id = waiting.popleft()
-                reading.append((image_id, reader.submit(steps.read, image_id)))
-            group = [reading.popleft() for _ in range(min(steps.together, len(reading)))]
-            for image_id, found in _computed(group, steps.compute):
-                finish = partial(_finished, steps.finish, image_id, found)
-                if steps.overlap:
-                    finishing.append((image_id, finisher.submit(finish).result))
-                else:
-                    yield image_id, finish
-            while len(finishing) > steps.together:
-                yield finishing.popleft()
-        yield from finishing
+        try:
+            while waiting or reading:
+                # One group is computed while the next one is read.
+                while waiting and len(reading) < 2 * steps.together:
+                    image_id = waiting.popleft()
+                    reading.append((image_id, reader.submit(steps.read, image_id)))
+                group = [reading.popleft() for _ in range(min(steps.together, len(reading)))]
+                for image_id, found in _computed(group, steps.compute):
+                    finish = partial(_finished, steps.finish, image_id, found)
+                    if steps.overlap:
+                        finishing.append((image_id, finisher.submit(finish)))
+                    else:
+                        yield image_id, finish
+                while len(finishing) > steps.together:
+                    image_id, future = finishing.popleft()
+                    yield image_id, future.result
+            while finishing:
+                image_id, future = finishing.popleft()
+                yield image_id, future.result
+        except BaseException:  # also of a caller who wants no more
+            for _, future in (*reading, *finishing):
+                future.cancel()
+            raise
 
 
 def _computed(
@@ -75,8 +84,8 @@ def _computed(
     for image_id, future in group:
         try:
             data[image_id] = future.result()
-        except Exception as error:  # it is raised again where this image's outcome is asked for
-            outcomes[image_id] = partial(_raise, error)
+        except Exception as error:
+            outcomes[image_id] = _failure(error)
     if len(data) > 1:
         try:
             found = compute(list(data.values()))
@@ -89,7 +98,7 @@ def _computed(
         try:
             outcomes[image_id] = partial(_give, compute([read])[0])
         except Exception as error:
-            outcomes[image_id] = partial(_raise, error)
+            outcomes[image_id] = _failure(error)
     return [(image_id, outcomes[image_id]) for image_id, _ in group]
 
 
@@ -101,6 +110,19 @@ def _finished(
 
 def _give(found: Found) -> Found:
     return found
+
+
+def _failure(error: Exception) -> Outcome[Any]:
+    """Raises the error where this image's outcome is asked for.
+
+    Until then it must not hold what was in the hands of the functions it came through: after an
+    image for which memory was short, the next one needs it.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
+    return partial(_raise, error)
 
 
 def _raise(error: Exception) -> NoReturn:

@@ -1,7 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from seg_assets.masks.filters import distinct_boxes, drop_small_islands, fill_small_holes
+from seg_assets.masks.filters import distinct_boxes, drop_small_islands, fill_small_holes, repair
+from seg_assets.masks.rle import Rle
+from seg_assets.masks.upscaling.traced import TracedMask
 
 # isort: split
 from segment_anything.utils.amg import remove_small_regions
@@ -75,3 +82,72 @@ def test_both_repairs_equal_the_segment_anything_package(density: float, min_are
         repaired, changed = ours(mask, min_area)
         assert changed == expected_changed
         np.testing.assert_array_equal(repaired, expected)
+
+
+def _traced(mask: np.ndarray) -> TracedMask:
+    rle = Rle.encode(mask)
+    return TracedMask(index=3, rle=rle, corners=rle.corners, area=rle.area, stability=0.5)
+
+
+def _check_repair(mask: np.ndarray, min_area: int) -> TracedMask:
+    """Repaired in its box, a mask is what the package makes of it on the whole image."""
+    before = _traced(mask)
+    expected, has_holes = remove_small_regions(mask, min_area, "holes")
+    expected, has_islands = remove_small_regions(expected, min_area, "islands")
+    after = repair(before, min_area)
+    whole = _traced(expected)
+    assert after == replace(before, rle=whole.rle, corners=whole.corners, area=whole.area)
+    assert (after is before) is not (has_holes or has_islands)
+    return after
+
+
+@st.composite
+def _masks(draw: st.DrawFn) -> np.ndarray:
+    """A part of an image that touches none to four of its sides, all the rest alike."""
+    part = draw(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)))
+    sides = st.tuples(st.integers(0, 6), st.integers(0, 6))
+    around = draw(st.booleans()) and draw(st.booleans())
+    return np.pad(part, (draw(sides), draw(sides)), constant_values=around)
+
+
+@given(mask=_masks(), min_area=st.integers(0, 40))
+@settings(max_examples=500, deadline=None)
+def test_a_repair_in_a_masks_box_is_that_of_the_segment_anything_package(mask, min_area):
+    if mask.any():
+        _check_repair(mask, min_area)
+
+
+@pytest.mark.parametrize("min_area", [2, 7, 8, 9, 15, 30])
+@pytest.mark.parametrize("sides", range(16))
+def test_the_background_beyond_a_masks_box_may_be_a_small_hole(sides, min_area):
+    """A block that leaves one row or column of the image, or none, on each of its sides."""
+    margins = [sides >> i & 1 for i in range(4)]
+    _check_repair(np.pad(np.ones((7, 7), bool), (margins[:2], margins[2:])), min_area)
+
+
+@pytest.mark.parametrize(("dy", "dx"), [(0, 0), (0, 1), (1, 0), (1, 1), (6, 5)])
+def test_of_equally_large_islands_the_one_stays_that_the_package_keeps(dy, dx):
+    """Which one that is depends on where they lie in the whole image."""
+    mask = np.zeros((12, 14), bool)
+    mask[dy + 2, dx + 1] = mask[dy + 1, dx + 4] = mask[dy + 4, dx + 7] = True
+    assert _check_repair(mask, 5).area == 1
+
+
+@pytest.mark.parametrize(("min_area", "area"), [(6, 34), (7, 40), (100, 40)])
+def test_a_repaired_masks_box_and_area_are_new_and_the_rest_is_not(min_area, area):
+    mask = np.zeros((30, 40), bool)
+    mask[10:18, 20:25] = True
+    mask[12:14, 21:24] = False  # six pixels of hole
+    mask[2:4, 3:5] = True  # four of island
+    before = _traced(mask)
+    after = repair(before, min_area)
+    assert (after.corners, after.area) == ((20, 10, 24, 17), area)
+    assert (after.index, after.stability) == (3, 0.5)
+    assert before.area == 38
+
+
+def test_what_needs_no_repair_is_the_same_object():
+    mask = _traced(RING)
+    assert repair(mask, 1) is mask
+    assert repair(mask, 0) is mask
+    assert repair(_traced(np.ones((3, 4), bool)), 100).area == 12

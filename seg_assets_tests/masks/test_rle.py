@@ -34,6 +34,31 @@ def test_area_box_and_spans_are_those_of_the_mask(mask: np.ndarray):
     np.testing.assert_array_equal(painted.reshape(mask.shape[::-1]).T, mask)
 
 
+@given(MASKS, st.data())
+def test_a_box_is_a_cut_out_of_the_mask(mask: np.ndarray, data: st.DataObject):
+    """Boxes without pixels too."""
+    height, width = mask.shape
+    left, right = sorted(data.draw(st.tuples(*[st.integers(0, width)] * 2)))
+    top, bottom = sorted(data.draw(st.tuples(*[st.integers(0, height)] * 2)))
+    box = Rle.encode(mask).decode_box(left, top, right, bottom)
+    assert box.dtype == np.bool_
+    np.testing.assert_array_equal(box, mask[top:bottom, left:right])
+
+
+@pytest.mark.parametrize("box", [(0, 0, 7, 5), (0, 0, 1, 5), (6, 4, 7, 5), (2, 1, 5, 3)], ids=str)
+def test_a_box_of_a_mask_whose_runs_go_over_many_columns(box: tuple[int, int, int, int]):
+    left, top, right, bottom = box
+    for mask in (np.ones((5, 7), bool), np.zeros((5, 7), bool), np.eye(5, 7) == 0):
+        np.testing.assert_array_equal(
+            Rle.encode(mask).decode_box(*box), mask[top:bottom, left:right]
+        )
+
+
+def test_a_box_of_damaged_counts_is_refused():
+    with pytest.raises(InputError, match="mask of 4 x 6 pixels"):
+        Rle(4, 6, b"92203").decode_box(0, 0, 1, 1)
+
+
 @given(MASKS)
 def test_counts_are_those_of_pycocotools(mask: np.ndarray):
     expected = coco.encode(np.asfortranarray(mask, np.uint8))

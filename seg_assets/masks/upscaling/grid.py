@@ -52,8 +52,8 @@ class Grid(NamedTuple):
         last_band: Last band that depends on each row of cells or an earlier one, (rows,) int64.
         first_column: First image column that depends on each column of cells, or a later one.
         last_column: Last image column that depends on each column of cells, or an earlier one.
-        skips_cells: Whether neighbouring pixels may depend on cells that do not touch, as in images
-            much smaller than the input. Both can then be constant and differ.
+        skips_cells: Whether a pixel, or two neighbouring ones, may depend on cells that do not
+            touch, as in images much smaller than the input. Both can then be constant and differ.
     """
 
     input_rows: Blend
@@ -114,7 +114,9 @@ def grid_of(scaling: Scaling, first_is_rounded: bool) -> Grid:
 
 
 def _skips_cells(axis: Axis, cells: np.ndarray) -> bool:
-    return bool((cells[axis.first[1:]] - cells[axis.second[:-1]] > 1).any())
+    within_a_pixel = cells[axis.second] - cells[axis.first]
+    between_pixels = cells[axis.first[1:]] - cells[axis.second[:-1]]
+    return bool((within_a_pixel > 1).any() or (between_pixels > 1).any())
 
 
 def _blend_of(axis: Axis, first_is_rounded: bool) -> Blend:

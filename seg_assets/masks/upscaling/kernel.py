@@ -35,8 +35,9 @@ TRACED, NOT_WANTED, NOT_FINITE, TOO_RAGGED = range(4)
 STATUS, LOOSE_AREA, AREA, TIGHT_AREA, X0, Y0, X1, Y1, BEGIN, END = range(10)
 
 # Rounding of the four blends that a pixel goes through is below 12 units of 2^-24, relative to the
-# greatest logit; cells this near to a threshold count as mixed.
+# greatest logit, or to the smallest normal number; cells this near to a threshold count as mixed.
 _ROUNDING = 4e-6
+_SMALLEST = 2.0**-126
 
 
 class Workspace(NamedTuple):
@@ -229,7 +230,7 @@ def trace(logits, grid, thresholds, work):
     if not greatest < np.inf:
         return NOT_FINITE, 0, 0, 0, 0, 0, -1
     low, _, _ = thresholds
-    margin = np.float32(np.float32(_ROUNDING) * greatest)
+    margin = np.float32(np.float32(_ROUNDING) * greatest + np.float32(_SMALLEST))
     row0, row1, column0, column1 = box_above(logits, columns, work.maxima, np.float32(low - margin))
     if row1 < row0:
         return TRACED, 0, 0, 0, 0, 0, -1
@@ -238,6 +239,8 @@ def trace(logits, grid, thresholds, work):
 
     left, right = grid.first_column[column0], grid.last_column[column1]
     first_band, last_band = grid.first_band[row0], grid.last_band[row1]
+    if last_band < first_band or right < left:  # between the pixels of a small image
+        return TRACED, 0, 0, 0, 0, 0, -1
     work.starts[left : right + 1] = 0
     current, following, changed, union = work.spans[0], work.spans[1], work.spans[2], work.spans[3]
     upper, lower = work.blended[0], work.blended[1]
@@ -266,7 +269,8 @@ def trace(logits, grid, thresholds, work):
         held = grid.band_lower[band]
         blend_input_row(logits, held, union, union_count, grid, work.input_row, lower)
 
-        rows = grid.band_start[band + 1] - grid.band_start[band]
+        # Below the last band every column may toggle once more.
+        rows = grid.band_start[band + 1] - grid.band_start[band] + (band == last_band)
         if count + rows * (right - left + 1) > len(work.toggle_rows):
             work.bits[left : right + 1] = 0
             return TOO_RAGGED, 0, 0, 0, 0, 0, -1

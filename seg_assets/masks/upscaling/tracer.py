@@ -39,21 +39,34 @@ def trace_masks(
 ) -> list[TracedMask]:
     """The stable masks among N, equal to the last bit to upscaling them with torch on the CPU.
 
-    Nothing exists at full resolution: memory grows with the length of the masks' outlines.
+    Nothing exists at full resolution: memory grows with the length of the masks' outlines. Where
+    `torch_rounds_first` finds no way to that, torch upscales them on the device they are on.
 
     Args:
-        logits: (N, rows, columns) float32 on any device; rows and columns that only padding depends
+        logits: (N, rows, columns) float on any device; rows and columns that only padding depends
             on may be missing.
         frame: Where they lie.
         canvas: The image that the frame is a part of.
         stability: Thresholds.
         threads: How many share the work; None = as many as torch uses.
+
+    Raises:
+        ValueError: Rows or columns are missing that the image depends on.
     """
-    first_is_rounded = None if sum(frame.image_size) <= _SMALL else torch_rounds_first()
+    logits = logits.detach().float()
+    if _is_small(frame):
+        return list(trace_plainly(logits.cpu(), frame, canvas, stability))
+    first_is_rounded = torch_rounds_first()
     if first_is_rounded is None:
         return list(trace_plainly(logits, frame, canvas, stability))
     grid = _grid(frame, first_is_rounded)
-    values = logits.detach().to("cpu", torch.float32).contiguous().numpy()
+    values = logits.cpu().contiguous().numpy()
+    rows, columns = values.shape[1:]
+    if rows < len(grid.first_band) or columns < len(grid.first_column):
+        raise ValueError(
+            f"an image of {frame.image_size} depends on {len(grid.first_band)} x "
+            f"{len(grid.first_column)} logits, but there are {rows} x {columns}"
+        )
     threads = min(threads or torch.get_num_threads(), -(-len(values) // _MASKS_PER_THREAD))
     if threads <= 1:
         return list(_trace_on_one_thread(values, 0, grid, frame, canvas, stability))
@@ -64,6 +77,11 @@ def trace_masks(
         return list(_trace_on_one_thread(chunk, int(bounds[i]), grid, frame, canvas, stability))
 
     return [mask for masks in _pool(threads).map(part, range(threads)) for mask in masks]
+
+
+def _is_small(frame: MaskFrame) -> bool:
+    """Whether torch takes the way for few rows and columns in one of the two steps."""
+    return sum(frame.image_size) <= _SMALL or (frame.through_square and 2 * frame.square <= _SMALL)
 
 
 def _trace_on_one_thread(
