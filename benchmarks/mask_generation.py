@@ -39,14 +39,13 @@ def main() -> None:
     options = parser.parse_args()
 
     import torch
-
-    from benchmarks.pairs import interleave, report
+    from pairs import interleave, report
 
     torch.set_num_threads(options.threads)
     if options.stage == "memory" and options.peak_of is None:
         peaks = {}
         for side in ("package", "ours"):
-            command = [sys.executable, "-m", "benchmarks.mask_generation", *sys.argv[1:]]
+            command = [sys.executable, *sys.argv]
             command += ["--peak-of", side]
             answer = subprocess.run(command, check=True, capture_output=True, text=True)
             peaks[side] = float(answer.stdout.split()[-1])
@@ -123,7 +122,8 @@ def set_up(options: argparse.Namespace) -> tuple[np.ndarray, dict[str, Any]]:
 def plan_logits(image_size: tuple[int, int], params: Any) -> dict[str, Any]:
     """Logits and scores for the points of every crop, which both sides go through."""
 
-    from benchmarks.sam_like_logits import sam_like_logits
+    from sam_like_logits import sam_like_logits
+
     from seg_assets.masks.crops import plan_crops, point_grids
 
     crops = plan_crops(*image_size, params.crop_n_layers, params.crop_overlap_ratio)
@@ -193,50 +193,42 @@ def plant_into_ours(
     sam: Any, planted: dict[str, Any], params: Any, options: argparse.Namespace
 ) -> Any:
     """Our mask model, whose decoder decides by planted scores and answers with planted logits."""
-    import torch
-
+    from seg_assets.modeling.mask_models.point_decoder import PointDecoder
     from seg_assets.modeling.mask_models.protocol import ImageEmbedding, PointMasks
     from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
 
-    source = Planted(planted)
     crops = itertools.cycle(
         [wanted_masks(*crop, params) for crop in zip(*planted.values(), strict=True)]
     )
+
+    class Decoder(PointDecoder):
+        """Does all its work; only scores and logits are others."""
+
+        def decode(self, *arguments: Any, **options: Any) -> Iterator[PointMasks]:
+            self.crop = next(self.crops)
+            return super().decode(*arguments, **options)
+
+        def _decode_batch(self, image: Any, points: Any, first: int, keep: Any, inside: Any):
+            logits, ious = (values[first : first + len(points)] for values in self.crop)
+            found = super()._decode_batch(image, points, first, lambda _: keep(ious), inside)
+            wanted = keep(ious)
+            return [PointMasks(logits[wanted], ious[wanted], batch.points) for batch in found]
 
     class Model(SegmentAnythingModel):
         def embed(self, images: Any) -> list[ImageEmbedding]:
             if options.stage != "post":
                 return super().embed(images)
-            frames = [_frame(self, image) for image in images]
-            return [ImageEmbedding(None, frame) for frame in frames]
+            return [ImageEmbedding(None, _frame(self, image)) for image in images]
 
-        def decode_points(
-            self, embedding: Any, points: Any, keep: Any, points_per_batch: Any = None
-        ) -> Iterator[PointMasks]:
-            if options.stage == "post":
-                yield from next(crops)
-                return
-            batches = []
+        def decode_points(self, *arguments: Any) -> Iterator[PointMasks]:
+            if options.stage != "post":
+                return super().decode_points(*arguments)
+            return iter(next(crops))
 
-            def keep_planted(scores: Any) -> Any:
-                batches.append(source.next(len(scores)))
-                return keep(batches[-1][1])
-
-            done = 0
-            for found in super().decode_points(embedding, points, keep_planted, points_per_batch):
-                logits, ious, indices = [], [], []
-                while done <= int(found.points[-1]):
-                    planted_logits, planted_ious = batches.pop(0)
-                    wanted = keep(planted_ious)
-                    logits.append(planted_logits[wanted])
-                    ious.append(planted_ious[wanted])
-                    indices.append(done + wanted.nonzero()[:, 0])
-                    done += len(planted_ious)
-                found_logits = torch.cat(logits)
-                assert found_logits.shape[0] == found.logits.shape[0]
-                yield PointMasks(found_logits, torch.cat(ious), torch.cat(indices))
-
-    return Model(sam, options.precision)
+    Decoder.crops = itertools.cycle(list(zip(planted["logits"], planted["ious"], strict=True)))
+    model = Model(sam, options.precision)
+    model._points.__class__ = Decoder
+    return model
 
 
 def wanted_masks(logits: Any, ious: Any, params: Any) -> list[Any]:

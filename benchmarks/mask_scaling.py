@@ -1,6 +1,6 @@
 """How time and memory of "segment everything" grow with points, masks and pixels; draws a plot.
 
-    python -m benchmarks.mask_scaling --out docs/pictures/mask_scaling.png
+    python benchmarks/mask_scaling.py --out docs/pictures/mask_scaling.png
 
 ViT-B with random weights and planted masks, as in `mask_generation.py`, on one thread. The package
 is measured as far as it answers within a minute. Peak memory is that of a process of its own, above
@@ -80,8 +80,9 @@ def main() -> None:
 
 def seconds(side: str, **settings: Any) -> tuple[float, int]:
     """User time of a second run, and how many masks were promising."""
-    from benchmarks.mask_generation import plan_logits, set_up
-    from benchmarks.pairs import timed
+    from mask_generation import plan_logits, set_up
+    from pairs import timed
+
     from seg_assets.masks.params import MaskParams
 
     options = Namespace(

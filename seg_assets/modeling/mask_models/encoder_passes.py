@@ -5,7 +5,7 @@ the image's grid beyond what it contributes: a padded patch is zero before the p
 queries, keys and values, which therefore are the projection's bias, and nobody asks for its output.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
@@ -18,6 +18,7 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 from segment_anything.modeling import ImageEncoderViT
 from segment_anything.modeling.image_encoder import Attention, Block
 
+from seg_assets.modeling.mask_models.cpu_threads import ForEach, cpu_threads
 from seg_assets.modeling.mask_models.relative_attention import (
     PositionLogits,
     PositionTables,
@@ -38,7 +39,8 @@ def encode_in_bands(encoder: ImageEncoderViT, pixels: Tensor) -> Tensor:
     """Encode images one by one, a band of patch rows at a time.
 
     Beside the patches of one image, (h, w, C), a global block keeps its keys and values, and all
-    else is the size of a band.
+    else is the size of a band per thread. Each of as many threads as torch uses takes whole bands:
+    they need no waiting for each other within a band's many small steps.
 
     Args:
         encoder: The encoder; a 16-bit one has float32 norms and position embedding.
@@ -48,11 +50,12 @@ def encode_in_bands(encoder: ImageEncoderViT, pixels: Tensor) -> Tensor:
         (N, C, h, w), of the neck's dtype.
     """
     encoded = []
-    for image in pixels.split(1):
-        patches = _embed_patches(encoder, image)[0].contiguous()
-        for block in _blocks(encoder):
-            _band_block(block, patches)
-        encoded.append(_neck(encoder, patches[None]))
+    with cpu_threads("image-encoder") as each:
+        for image in pixels.split(1):
+            patches = _embed_patches(encoder, image)[0].contiguous()
+            for block in _blocks(encoder):
+                _band_block(block, patches, each)
+            encoded.append(_neck(encoder, patches[None]))
     return torch.cat(encoded) if len(encoded) > 1 else encoded[0]
 
 
@@ -108,18 +111,28 @@ def _logits(
     return position_logits(queries, PositionTables(tables.rows[rows], tables.columns[columns]))
 
 
-def _band_block(block: Block, patches: Tensor) -> None:
+def _band_block(block: Block, patches: Tensor, each: ForEach) -> None:
     """Run one transformer block over the patches of an image, (h, w, C), in place.
 
-    Bands follow each other without harm: a window lies inside its band, and a global block has
-    taken the keys and values of all patches before the first of them changes.
+    Bands may run in any order and side by side: a window lies inside its band, and a global block
+    has taken the keys and values of all patches before the first of them changes.
     """
-    attend_band = _attend_in_windows if block.window_size else _attend_globally
-    for rows, attended in attend_band(block, patches):
-        patches[rows].add_(block.attn.proj(attended))
-    for rows in _full_bands(patches):
+    if block.window_size:
+        attend_band = _attend_in_windows(block, patches)
+        bands = list(_bands(len(patches), block.window_size))
+    else:
+        attend_band = _attend_globally(block, patches, each)
+        bands = _full_bands(patches)
+
+    def attend_and_add(rows: slice) -> None:
+        patches[rows].add_(block.attn.proj(attend_band(rows)))
+
+    def transform(rows: slice) -> None:
         band = patches[rows]
         band.add_(block.mlp(block.norm2(band).to(_dtype(block.mlp))))
+
+    each(attend_and_add, bands)
+    each(transform, _full_bands(patches))
 
 
 def _full_bands(patches: Tensor) -> list[slice]:
@@ -133,14 +146,15 @@ def _bands(count: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, count))
 
 
-def _attend_in_windows(block: Block, patches: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield each band of windows as its rows and what they attend to, (rows, w, C)."""
+def _attend_in_windows(block: Block, patches: Tensor) -> Callable[[slice], Tensor]:
+    """From a band of windows to what its rows attend to, (rows, w, C)."""
     attention, side = block.attn, block.window_size
-    height, width, channels = patches.shape
+    width = patches.shape[1]
     weight, bias = attention.qkv.weight, _projection_bias(attention)
     heads = attention.num_heads
     tables = _tables(attention, side, side)
-    for rows in _bands(height, side):
+
+    def attend_band(rows: slice) -> Tensor:
         normed = block.norm1(patches[rows]).to(weight.dtype)
         # (r, w, 3 C) -> (3, heads, r, w, d)
         projected = functional.linear(normed, weight, attention.qkv.bias)
@@ -163,30 +177,34 @@ def _attend_in_windows(block: Block, patches: Tensor) -> Iterator[tuple[slice, T
             )
             # (heads, r, c, d) -> (r, c, heads, d)
             attended.view(len(normed), width, heads, -1)[:, columns] = result.permute(1, 2, 0, 3)
-        yield rows, attended
+        return attended
+
+    return attend_band
 
 
-def _attend_globally(block: Block, patches: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield each band of rows and what they attend to in the whole image, (rows, w, C)."""
+def _attend_globally(block: Block, patches: Tensor, each: ForEach) -> Callable[[slice], Tensor]:
+    """From a band of rows to what they attend to in the whole image, (rows, w, C)."""
     attention = block.attn
     height, width, channels = patches.shape
     weight, bias = attention.qkv.weight, attention.qkv.bias
     heads = attention.num_heads
     tables = _tables(attention, height, width)
-    bands = _full_bands(patches)
     # (keys and values, heads, h, w, d)
     shape = (2, heads, height, width, channels // heads)
     stored = torch.empty(shape, dtype=weight.dtype, device=patches.device)
-    for rows in bands:
+
+    def store(rows: slice) -> None:
         normed = block.norm1(patches[rows]).to(weight.dtype)
         projected = functional.linear(
             normed, weight[channels:], None if bias is None else bias[channels:]
         )
         stored[:, :, rows] = projected.view(*normed.shape[:2], 2, heads, -1).permute(2, 3, 0, 1, 4)
-    keys, values = stored.flatten(2, 3)
 
-    at_once = _SCORES_AT_ONCE * torch.get_num_threads() // (width * height * width)
-    for rows in bands:
+    each(store, _full_bands(patches))
+    keys, values = stored.flatten(2, 3)
+    at_once = max(_SCORES_AT_ONCE // (width * height * width), 1)
+
+    def attend_band(rows: slice) -> Tensor:
         normed = block.norm1(patches[rows]).to(weight.dtype)
         projected = functional.linear(
             normed, weight[:channels], None if bias is None else bias[:channels]
@@ -197,7 +215,7 @@ def _attend_globally(block: Block, patches: Tensor) -> Iterator[tuple[slice, Ten
         attended = torch.empty_like(normed)
         for head in range(heads):
             one = slice(head, head + 1)
-            for part in _bands(len(normed), max(at_once, 1)):
+            for part in _bands(len(normed), at_once):
                 result = attend(
                     queries[one, part],
                     keys[one],
@@ -206,7 +224,9 @@ def _attend_globally(block: Block, patches: Tensor) -> Iterator[tuple[slice, Ten
                     attention.scale,
                 )
                 attended.view(*normed.shape[:2], heads, -1)[part, :, head] = result[0]
-        yield rows, attended
+        return attended
+
+    return attend_band
 
 
 def _batch_attention(block: Block, patches: Tensor) -> Tensor:

@@ -1,10 +1,7 @@
 """How many points are decoded together, and what happens when they were too many."""
 
 import logging
-import threading
-from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
@@ -58,49 +55,3 @@ def run_in_batches(
             continue
         yield result
         start = stop
-
-
-def run_in_threads(
-    count: int, batch: int, threads: int, run: Callable[[int, int], Result]
-) -> Generator[Result, None, None]:
-    """Run over 0 ... count in batches on several CPU threads; the results come in order.
-
-    A batch per thread needs no waiting within its many small steps, as torch's own threads do. At
-    most one result per thread waits for the consumer.
-
-    Args:
-        count: Number of elements.
-        batch: Elements at a time.
-        threads: Threads; torch uses one in each of them.
-        run: Called with the first element of a batch and the one after its last.
-    """
-    with ThreadPoolExecutor(threads, "point-decoder") as pool:
-        _settle(pool, threads)
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for start in range(0, count, batch):
-                waiting.append(pool.submit(run, start, min(start + batch, count)))
-                if len(waiting) > threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _settle(pool: ThreadPoolExecutor, threads: int) -> None:
-    """Let torch use one thread in each of the pool's, and as many as before in all others."""
-    before = torch.get_num_threads()
-    all_set = threading.Barrier(threads + 1)
-
-    def use_one() -> None:
-        torch.get_num_threads()  # a thread's first question sets its number from the common one
-        torch.set_num_threads(1)
-        all_set.wait()
-
-    for _ in range(threads):
-        pool.submit(use_one)
-    all_set.wait()
-    # The number holds for the thread that sets it and for threads that start later.
-    torch.set_num_threads(before)

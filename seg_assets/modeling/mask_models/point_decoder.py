@@ -23,10 +23,10 @@ from segment_anything.modeling.common import LayerNorm2d, MLPBlock
 from segment_anything.modeling.mask_decoder import MLP
 from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock
 
+from seg_assets.modeling.mask_models.cpu_threads import run_in_threads
 from seg_assets.modeling.mask_models.point_batches import (
     points_that_fit,
     run_in_batches,
-    run_in_threads,
 )
 from seg_assets.modeling.mask_models.point_image import PreparedImage, prepare_image
 from seg_assets.modeling.mask_models.point_transformer import PointTransformer

@@ -67,9 +67,7 @@ class SegmentAnythingModel:
                 pixels.append(self.sam.preprocess(chw))
                 frames.append(MaskFrame((height, width), (rows, columns), square, self.logits_size))
             features = self._encode(torch.stack(pixels))
-        return [
-            ImageEmbedding(features[i : i + 1], frame) for i, frame in enumerate(frames)
-        ]
+        return [ImageEmbedding(features[i : i + 1], frame) for i, frame in enumerate(frames)]
 
     def decode(
         self,
