@@ -19,6 +19,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,8 @@ def main() -> None:
         f"{options.model}, {image.shape[0]} x {image.shape[1]}, preset {options.preset}, "
         f"{options.threads} thread(s), ours in {options.precision}, stage {options.stage}"
     )
-    compare(sides["package"](image), sides["ours"](image))
-    taken = interleave(lambda: sides["package"](image), lambda: sides["ours"](image), options.pairs)
+    package, ours = (partial(sides[name], image) for name in ("package", "ours"))
+    taken = interleave(package, ours, options.pairs, compare)
     report(options.stage, taken)
 
 

@@ -24,16 +24,23 @@ def timed(run: Callable[[], Any]) -> tuple[Any, Seconds]:
 
 
 def interleave(
-    reference: Callable[[], Any], ours: Callable[[], Any], pairs: int
+    reference: Callable[[], Any],
+    ours: Callable[[], Any],
+    pairs: int,
+    compare: Callable[[Any, Any], None],
 ) -> list[tuple[Seconds, Seconds]]:
-    """Run both so many times, each first in every other pair."""
+    """Run both so many times, each first in every other pair, and compare what they give."""
     taken = []
     for pair in range(pairs):
-        sides = [timed(run)[1] for run in ((ours, reference) if pair % 2 else (reference, ours))]
-        taken.append((sides[1], sides[0]) if pair % 2 else (sides[0], sides[1]))
-        print(
-            f"  pair {pair + 1}: {taken[-1][0].user:.2f} s, {taken[-1][1].user:.2f} s", flush=True
-        )
+        if pair % 2:
+            found, own = timed(ours)
+            expected, theirs = timed(reference)
+        else:
+            expected, theirs = timed(reference)
+            found, own = timed(ours)
+        taken.append((theirs, own))
+        print(f"  pair {pair + 1}: {theirs.user:.2f} s, {own.user:.2f} s of user time", flush=True)
+        compare(expected, found)
     return taken
 
 
