@@ -11,6 +11,7 @@ a crop without masks is a normal result.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,11 @@ from seg_assets.masks.filters import distinct_boxes, repair
 from seg_assets.masks.params import MaskParams
 from seg_assets.masks.records import MaskRecord
 from seg_assets.modeling.mask_models.load import as_mask_model, load_mask_model
-from seg_assets.modeling.mask_models.protocol import MaskModel
+from seg_assets.modeling.mask_models.point_batches import run_in_batches
+from seg_assets.modeling.mask_models.protocol import ImageEmbedding, MaskModel
 
-# Views (images, or crops of one) that the encoder sees together on a GPU.
-_VIEWS_AT_ONCE = 4
+# Views (images, or crops of one) that the encoder sees together.
+_VIEWS_ON_GPU, _VIEWS_ON_CPU = 4, 1
 
 Findings = list[Finish]
 """What was found in each crop of one image."""
@@ -165,14 +167,16 @@ class MaskGenerator:
             layers, overlap = self.params.crop_n_layers, self.params.crop_overlap_ratio
             views += [(i, crop) for crop in plan_crops(height, width, layers, overlap)]
         findings: list[Findings] = [[] for _ in images]
-        at_once = 1 if self.model.device.type == "cpu" else _VIEWS_AT_ONCE
-        for start in range(0, len(views), at_once):
-            chunk = views[start : start + at_once]
-            pixels = [images[i][crop.y0 : crop.y1, crop.x0 : crop.x1] for i, crop in chunk]
-            for (i, crop), embedding in zip(chunk, self.model.embed(pixels), strict=True):
-                points = self._grids[crop.layer] * [crop.x1 - crop.x0, crop.y1 - crop.y0]
-                found = self._search.start(embedding, points, crop, images[i].shape[:2])
-                findings[i].append(found)
+
+        def embed(start: int, stop: int) -> list[ImageEmbedding]:
+            crops = [(images[i], crop) for i, crop in views[start:stop]]
+            return self.model.embed([image[c.y0 : c.y1, c.x0 : c.x1] for image, c in crops])
+
+        at_once = _VIEWS_ON_CPU if self.model.device.type == "cpu" else _VIEWS_ON_GPU
+        embeddings = chain.from_iterable(run_in_batches(len(views), at_once, embed))
+        for (i, crop), embedding in zip(views, embeddings, strict=True):
+            points = self._grids[crop.layer] * [crop.x1 - crop.x0, crop.y1 - crop.y0]
+            findings[i].append(self._search.start(embedding, points, crop, images[i].shape[:2]))
         return findings
 
     def select(self, findings: Findings) -> list[MaskRecord]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from seg_assets.data.scenes import make_scene
 from seg_assets.errors import InputError
+from seg_assets.masks import generator as generator_module
 from seg_assets.masks.generator import MaskGenerator, load_mask_generator
 from seg_assets.masks.params import MaskParams
 from seg_assets.masks.upscaling.tracer import trace_masks
@@ -153,7 +154,8 @@ def test_an_unknown_output_mode_is_refused(tiny_sam):
 
 
 def test_several_images_searched_together_give_what_each_gives_alone(tiny_sam, patches):
-    generator = MaskGenerator.from_params(tiny_sam, MaskParams(**LOOSE, crop_n_layers=1))
+    params = MaskParams(**(LOOSE | {"points_per_side": 5}), crop_n_layers=1)
+    generator = MaskGenerator.from_params(tiny_sam, params)
     images = [patches(96, 160), patches(60, 60), patches(200, 90)]
     together = [generator.select(findings) for findings in generator.search(images)]
     assert together == [generator.find(image) for image in images]
@@ -341,6 +343,35 @@ def test_no_mask_exists_at_full_resolution(planted, patches, monkeypatch, size):
         monkeypatch.delattr(f"seg_assets.masks.upscaling.{module}.upscale_logits")
     params = MaskParams(points_per_side=2, pred_iou_thresh=0.0, stability_score_thresh=0.5)
     assert len(MaskGenerator.from_params(sam, params).find(patches(*size))) == 2
+
+
+def test_an_image_of_64_million_pixels_is_an_image(planted):
+    sam = planted(_squares(), [0.9, 0.8, 1.0])
+    params = MaskParams(points_per_side=2, pred_iou_thresh=0.0, min_mask_region_area=100)
+    image = np.zeros((8000, 8000, 3), np.uint8)
+    records = MaskGenerator.from_params(sam, params).find(image)
+    assert [record.area > 3e6 for record in records] == [True, True]
+    assert sum(len(record.rle.counts) for record in records) < 20_000
+
+
+def test_a_gpu_that_runs_out_of_memory_encodes_fewer_images_at_a_time(
+    tiny_sam, patches, monkeypatch
+):
+    params = MaskParams(**(LOOSE | {"points_per_side": 5}), crop_n_layers=1)
+    generator = MaskGenerator.from_params(tiny_sam, params)
+    expected = generator.find(patches(96, 160))
+    embed, sizes = generator.model.embed, []
+
+    def fits_two(images):
+        sizes.append(len(images))
+        if len(images) > 2:
+            raise torch.cuda.OutOfMemoryError("simulated")
+        return embed(images)
+
+    monkeypatch.setattr(generator_module, "_VIEWS_ON_CPU", 4)
+    monkeypatch.setattr(generator.model, "embed", fits_two)
+    assert generator.find(patches(96, 160)) == expected
+    assert sizes == [4, 2, 2, 1]
 
 
 def test_records_hold_only_run_lengths(tiny_sam, patches):
