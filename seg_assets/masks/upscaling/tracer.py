@@ -94,11 +94,12 @@ def _trace_on_one_thread(
 ) -> Iterator[TracedMask]:
     """Trace with buffers that grow where a mask does not fit in; indices begin at `first`."""
     offset = stability.offset
-    thresholds = (
-        np.float32(stability.threshold - offset),
-        np.float32(stability.threshold),
-        np.float32(stability.threshold + offset),
-    )
+    with np.errstate(over="ignore"):  # what float32 has no number for is infinite
+        thresholds = (
+            np.float32(stability.threshold - offset),
+            np.float32(stability.threshold),
+            np.float32(stability.threshold + offset),
+        )
     toggles, size = _TOGGLES, _BYTES
     work, out = kernel.workspace_for(grid, toggles), np.empty(size, np.uint8)
     table = np.empty((len(logits), kernel.END + 1), np.int64)

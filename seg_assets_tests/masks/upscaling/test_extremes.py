@@ -138,6 +138,21 @@ def test_numbers_near_the_smallest_are_rounded_as_torch_rounds_them(value, thres
     _equal(logits, _frame(150, 200, 256, 64), Stability(threshold, offset, 0.0))
 
 
+@pytest.mark.parametrize("steps", [-2, -1, 0, 1, 2])
+def test_a_plateau_next_to_a_threshold_falls_to_the_side_to_which_torch_rounds_it(steps):
+    """Interpolation between equal numbers may give the number before or after."""
+    frame = _frame(350, 550, 100, 31)
+    left_the_value = 0
+    for value in np.random.default_rng(0).normal(0, 5, 40).astype(np.float32):
+        logits = torch.full((1, 31, 31), float(value))
+        left_the_value += bool((upscale_logits(logits, frame) != float(value)).any())
+        threshold = value
+        for _ in range(abs(steps)):
+            threshold = np.nextafter(threshold, np.float32(steps * np.inf))
+        _equal(logits, frame, Stability(float(threshold), 0.0, 0.0))
+    assert left_the_value >= 5
+
+
 def test_the_two_zeros_are_the_same():
     logits = torch.full((4, 64, 64), -0.0)
     logits[1, :32] = 0.0
@@ -147,7 +162,7 @@ def test_the_two_zeros_are_the_same():
         assert _equal(logits, _frame(150, 200, 256, 64), stability) >= 2
 
 
-@pytest.mark.parametrize("offset", [1e6, 1e30, 3e38])
+@pytest.mark.parametrize("offset", [1e6, 1e30, 3e38, 1e39])
 def test_an_offset_may_be_larger_than_all_logits(offset):
     assert _equal(_soft(5, 64), _frame(150, 200, 256, 64), Stability(0.0, offset, 0.0)) >= 4
     assert _equal(_soft(5, 64), _frame(150, 200, 256, 64), Stability(0.0, offset, 0.5)) == 0
