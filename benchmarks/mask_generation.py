@@ -15,7 +15,6 @@ own.
 
 import argparse
 import itertools
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
 
     import torch
-    from pairs import interleave, report
+    from pairs import interleave, peak_above, report
 
     torch.set_num_threads(options.threads)
     if options.stage == "memory" and options.peak_of is None:
@@ -55,9 +54,7 @@ def main() -> None:
         return
     image, sides = set_up(options)
     if options.peak_of:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        sides[options.peak_of](image)
-        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        print(peak_above(lambda: sides[options.peak_of](image)))
         return
     print(
         f"{options.model}, {image.shape[0]} x {image.shape[1]}, preset {options.preset}, "

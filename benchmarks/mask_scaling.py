@@ -22,7 +22,8 @@ SIZES = {
 }
 
 PEAK = """
-import resource, sys, torch
+import sys, torch
+from pairs import peak_above
 torch.set_num_threads(1)
 from seg_assets.data.scenes import make_scene
 from seg_assets.masks.generator import MaskGenerator
@@ -32,9 +33,7 @@ def run(side):
     MaskGenerator(sam, points_per_side=side, pred_iou_thresh=0.4, stability_score_thresh=0.7,
                   stability_score_offset=0.5).find(image)
 run(2)  # compiled kernels and warm caches are not what grows
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-run(int(sys.argv[1]))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(peak_above(lambda: run(int(sys.argv[1]))))
 """
 
 
@@ -102,7 +101,8 @@ def seconds(side: str, **settings: Any) -> tuple[float, int]:
 
 def peak_mib(points_per_side: int) -> float:
     command = [sys.executable, "-c", PEAK, str(points_per_side)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    here = Path(__file__).parent
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=here)
     print(f"{points_per_side}^2 points of sam_demo: {float(answer.stdout):.1f} MiB", flush=True)
     return float(answer.stdout)
 

@@ -1,9 +1,10 @@
-"""Two ways to do the same thing, timed by turns in one process."""
+"""Two ways to do the same thing, timed by turns in one process; the memory that a call takes."""
 
 import resource
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -21,6 +22,19 @@ def timed(run: Callable[[], Any]) -> tuple[Any, Seconds]:
     result = run()
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
     return result, Seconds(after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime, wall)
+
+
+def peak_above(run: Callable[[], Any]) -> float:
+    """MiB that a call takes at most above what the process holds before it. Linux only."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew at what is held now
+    before = _resident("VmHWM")
+    run()
+    return (_resident("VmHWM") - before) / 1024
+
+
+def _resident(key: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith(key)).split()[1])
 
 
 def interleave(
