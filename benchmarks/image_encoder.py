@@ -66,7 +66,7 @@ def build(options: argparse.Namespace) -> tuple[Any, Any, dict[str, Callable]]:
     """The encoder, pixels for it, and the two ways to run it."""
     import torch
 
-    from seg_assets.modeling.mask_models.image_encoder import EncoderRunner
+    from seg_assets.modeling.mask_models.sam.image_encoder import EncoderRunner
     from seg_assets.modeling.sam import SAM_CONFIGS, build_sam
 
     torch.manual_seed(0)

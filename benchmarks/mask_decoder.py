@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from seg_assets.modeling.mask_models.point_decoder import PointDecoder
+from seg_assets.modeling.mask_models.sam.point_decoder import PointDecoder
 from seg_assets.modeling.sam import SAM_CONFIGS, Sam, build_sam
 
 PACKAGE_BATCH = 64

@@ -73,7 +73,7 @@ def set_up(options: argparse.Namespace) -> tuple[np.ndarray, dict[str, Any]]:
     from seg_assets.masks.generator import MaskGenerator
     from seg_assets.masks.params import MaskParams
     from seg_assets.masks.upscaling.tracer import torch_rounds_first
-    from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
+    from seg_assets.modeling.mask_models.sam.model import SegmentAnythingModel
     from seg_assets.modeling.sam import SAM_CONFIGS, build_sam, load_sam
 
     # isort: split
@@ -193,9 +193,9 @@ def plant_into_ours(
     sam: Any, planted: dict[str, Any], params: Any, options: argparse.Namespace
 ) -> Any:
     """Our mask model, whose decoder decides by planted scores and answers with planted logits."""
-    from seg_assets.modeling.mask_models.point_decoder import PointDecoder
     from seg_assets.modeling.mask_models.protocol import ImageEmbedding, PointMasks
-    from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
+    from seg_assets.modeling.mask_models.sam.model import SegmentAnythingModel
+    from seg_assets.modeling.mask_models.sam.point_decoder import PointDecoder
 
     crops = itertools.cycle(
         [wanted_masks(*crop, params) for crop in zip(*planted.values(), strict=True)]

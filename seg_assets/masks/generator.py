@@ -29,8 +29,8 @@ from seg_assets.masks.crops import plan_crops, point_grids
 from seg_assets.masks.filters import distinct_boxes, repair
 from seg_assets.masks.params import MaskParams
 from seg_assets.masks.records import MaskRecord
+from seg_assets.modeling.mask_models.batches import run_in_batches
 from seg_assets.modeling.mask_models.load import as_mask_model, load_mask_model
-from seg_assets.modeling.mask_models.point_batches import run_in_batches
 from seg_assets.modeling.mask_models.protocol import ImageEmbedding, MaskModel
 
 # Views (images, or crops of one) that the encoder sees together.

@@ -19,7 +19,7 @@ from seg_assets.masks.predictor import PromptPredictor, load_prompt_predictor
 from seg_assets.masks.prompted_masks import PromptedMasks
 from seg_assets.masks.prompts import Prompts
 from seg_assets.masks.upscaling.plain import upscale_logits
-from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
+from seg_assets.modeling.mask_models.sam.model import SegmentAnythingModel
 from seg_assets.modeling.sam import DEMO, TINY, build_sam
 from seg_assets_tests.masks.conftest import with_plain_arithmetic
 

@@ -12,7 +12,7 @@ from seg_assets.modeling.manifest import (
     shipped_dir,
     weights_path,
 )
-from seg_assets.modeling.mask_models.transformers_models import TRANSFORMERS_CONFIGS
+from seg_assets.modeling.mask_models.hugging_face.load import TRANSFORMERS_CONFIGS
 from seg_assets.modeling.weights_file import sha256_of
 from seg_assets_tests.conftest import REPOSITORY
 

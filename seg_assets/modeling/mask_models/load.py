@@ -11,12 +11,12 @@ from segment_anything.modeling import Sam
 
 from seg_assets.errors import InputError
 from seg_assets.modeling.manifest import ModelEntry, entry
-from seg_assets.modeling.mask_models.protocol import MaskModel
-from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
-from seg_assets.modeling.mask_models.transformers_models import (
+from seg_assets.modeling.mask_models.hugging_face.load import (
     TRANSFORMERS_CONFIGS,
     load_transformers_mask_model,
 )
+from seg_assets.modeling.mask_models.protocol import MaskModel
+from seg_assets.modeling.mask_models.sam.model import SegmentAnythingModel
 from seg_assets.modeling.precision import Precision
 from seg_assets.modeling.sam import load_sam
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from seg_assets.modeling.mask_models.point_batches import run_in_batches
+from seg_assets.modeling.mask_models.batches import run_in_batches
 from seg_assets.modeling.mask_models.protocol import (
     ImageEmbedding,
     KeepScores,

@@ -9,7 +9,7 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 # isort: split
 from segment_anything.modeling import Sam
 
-from seg_assets.modeling.mask_models.segment_anything import decode_prompts
+from seg_assets.modeling.mask_models.sam.model import decode_prompts
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from seg_assets.errors import InputError
 from seg_assets.modeling.manifest import entry
 from seg_assets.modeling.mask_models.load import as_mask_model, load_mask_model
-from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
+from seg_assets.modeling.mask_models.sam.model import SegmentAnythingModel
 from seg_assets.modeling.sam import TINY, build_sam, load_sam
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
+from seg_assets.modeling.mask_models.sam.model import SegmentAnythingModel
 from seg_assets.training.sam.decode import PromptTensors, decode
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
+from seg_assets.modeling.mask_models.sam.model import SegmentAnythingModel
 from seg_assets.training.sam.normalisation import normalise
 from seg_assets.training.sam.transform import SquareFit
 

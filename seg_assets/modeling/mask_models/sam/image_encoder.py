@@ -13,7 +13,7 @@ from segment_anything.modeling import ImageEncoderViT
 from segment_anything.modeling.common import LayerNorm2d, MLPBlock
 from segment_anything.modeling.image_encoder import Attention, Block, PatchEmbed
 
-from seg_assets.modeling.mask_models.encoder_passes import encode_batch, encode_in_bands
+from seg_assets.modeling.mask_models.sam.encoder_passes import encode_batch, encode_in_bands
 
 # Attention scores of one image below which there is no memory to save: 2 MB of float32.
 _FEW_SCORES = 1 << 19

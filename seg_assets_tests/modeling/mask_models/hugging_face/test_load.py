@@ -15,7 +15,7 @@ pytest.importorskip("transformers", minversion="5.0")
 
 from seg_assets.errors import CheckpointError, InputError
 from seg_assets.modeling.manifest import entry, manifest
-from seg_assets.modeling.mask_models.transformers_models import (
+from seg_assets.modeling.mask_models.hugging_face.load import (
     TRANSFORMERS_CONFIGS,
     load_transformers_mask_model,
 )
@@ -273,7 +273,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(own_entry, config, 
 
 def test_nothing_of_transformers_is_imported_before_a_model_is_built():
     code = (
-        "import sys, seg_assets.modeling.mask_models.transformers_models; "
+        "import sys, seg_assets.modeling.mask_models.hugging_face.load; "
         "sys.exit('transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

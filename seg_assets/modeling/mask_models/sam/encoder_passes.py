@@ -19,7 +19,7 @@ from segment_anything.modeling import ImageEncoderViT
 from segment_anything.modeling.image_encoder import Attention, Block
 
 from seg_assets.modeling.mask_models.cpu_threads import ForEach, cpu_threads
-from seg_assets.modeling.mask_models.relative_attention import (
+from seg_assets.modeling.mask_models.sam.relative_attention import (
     PositionLogits,
     PositionTables,
     attend,

@@ -11,8 +11,8 @@ pytest.importorskip("transformers", minversion="5.0")
 from torch.nn import functional
 
 from seg_assets.modeling.mask_models.frame import MaskFrame
+from seg_assets.modeling.mask_models.hugging_face.load import TRANSFORMERS_CONFIGS
 from seg_assets.modeling.mask_models.protocol import MaskModel
-from seg_assets.modeling.mask_models.transformers_models import TRANSFORMERS_CONFIGS
 
 TINY = ("sam_hq_tiny", "sam2_tiny", "sam3_tracker_tiny")
 OBJECTS = 3

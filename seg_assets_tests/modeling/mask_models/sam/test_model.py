@@ -12,7 +12,7 @@ from seg_assets.masks.upscaling.plain import upscale_logits
 from seg_assets.modeling.mask_models.frame import MaskFrame
 from seg_assets.modeling.mask_models.plain_points import decode_points_plainly
 from seg_assets.modeling.mask_models.protocol import ImageEmbedding, PointMasks
-from seg_assets.modeling.mask_models.segment_anything import SegmentAnythingModel
+from seg_assets.modeling.mask_models.sam.model import SegmentAnythingModel
 from seg_assets.modeling.sam import DEMO, TINY, build_sam
 
 # isort: split

@@ -23,16 +23,16 @@ from segment_anything.modeling.common import LayerNorm2d, MLPBlock
 from segment_anything.modeling.mask_decoder import MLP
 from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock
 
-from seg_assets.modeling.mask_models.cpu_threads import run_in_threads
-from seg_assets.modeling.mask_models.point_batches import (
+from seg_assets.modeling.mask_models.batches import (
     points_that_fit,
     run_in_batches,
 )
-from seg_assets.modeling.mask_models.point_image import PreparedImage, prepare_image
-from seg_assets.modeling.mask_models.point_transformer import PointTransformer
-from seg_assets.modeling.mask_models.point_upscaling import PointUpscaling, tokens_inside
-from seg_assets.modeling.mask_models.point_weights import fold_decoder, two_way_blocks
+from seg_assets.modeling.mask_models.cpu_threads import run_in_threads
 from seg_assets.modeling.mask_models.protocol import KeepScores, PointMasks
+from seg_assets.modeling.mask_models.sam.point_image import PreparedImage, prepare_image
+from seg_assets.modeling.mask_models.sam.point_transformer import PointTransformer
+from seg_assets.modeling.mask_models.sam.point_upscaling import PointUpscaling, tokens_inside
+from seg_assets.modeling.mask_models.sam.point_weights import fold_decoder, two_way_blocks
 
 # A few prompts share what is read of the weights and of the image; more of them leave the cache.
 _POINTS_ON_CPU = 8

@@ -9,8 +9,8 @@ from typing import Any, Self
 from torch import Tensor
 
 import seg_assets.modeling.torchvision_cpu  # noqa: F401
-from seg_assets.modeling.mask_models.transformers_base import TransformersMaskModel
-from seg_assets.modeling.mask_models.transformers_building import needs_transformers
+from seg_assets.modeling.mask_models.hugging_face.base import TransformersMaskModel
+from seg_assets.modeling.mask_models.hugging_face.building import needs_transformers
 from seg_assets.modeling.sam import VIT_B, VIT_H, VIT_L, SamConfig
 
 # Standard deviation of random start weights; that of the tiny network lets masks differ untrained.

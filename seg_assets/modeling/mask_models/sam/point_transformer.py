@@ -15,15 +15,19 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 from segment_anything.modeling import TwoWayTransformer
 from segment_anything.modeling.transformer import Attention
 
-from seg_assets.modeling.mask_models.point_arithmetic import (
+from seg_assets.modeling.mask_models.sam.point_arithmetic import (
     Scores,
     Scratch,
     sum_squares,
     weigh_image,
     weigh_tokens,
 )
-from seg_assets.modeling.mask_models.point_image import ImageNorm, ImageProjection, PreparedImage
-from seg_assets.modeling.mask_models.point_weights import (
+from seg_assets.modeling.mask_models.sam.point_image import (
+    ImageNorm,
+    ImageProjection,
+    PreparedImage,
+)
+from seg_assets.modeling.mask_models.sam.point_weights import (
     FoldedDecoder,
     FoldedNorm,
     KeyProjection,

@@ -12,10 +12,10 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 from segment_anything.modeling import Sam
 
 from seg_assets.modeling.mask_models.frame import MaskFrame
-from seg_assets.modeling.mask_models.image_encoder import EncoderRunner
 from seg_assets.modeling.mask_models.plain_points import decode_points_plainly
-from seg_assets.modeling.mask_models.point_decoder import PointDecoder
 from seg_assets.modeling.mask_models.protocol import ImageEmbedding, KeepScores, PointMasks
+from seg_assets.modeling.mask_models.sam.image_encoder import EncoderRunner
+from seg_assets.modeling.mask_models.sam.point_decoder import PointDecoder
 from seg_assets.modeling.pixels import scaled_size
 from seg_assets.modeling.precision import Precision
 

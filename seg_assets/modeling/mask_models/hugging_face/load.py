@@ -5,10 +5,10 @@ import torch
 from seg_assets.errors import InputError
 from seg_assets.modeling.checkpoints import LoadedModel, load_model
 from seg_assets.modeling.manifest import ModelEntry
-from seg_assets.modeling.mask_models.sam2 import Sam2MaskModel
-from seg_assets.modeling.mask_models.sam3_tracker import Sam3TrackerMaskModel
-from seg_assets.modeling.mask_models.sam_hq import SamHqMaskModel
-from seg_assets.modeling.mask_models.transformers_base import TransformersMaskModel
+from seg_assets.modeling.mask_models.hugging_face.base import TransformersMaskModel
+from seg_assets.modeling.mask_models.hugging_face.sam2 import Sam2MaskModel
+from seg_assets.modeling.mask_models.hugging_face.sam3_tracker import Sam3TrackerMaskModel
+from seg_assets.modeling.mask_models.hugging_face.sam_hq import SamHqMaskModel
 
 TRANSFORMERS_CONFIGS: dict[str, type[TransformersMaskModel]] = {
     config: family

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from seg_assets.modeling.mask_models import encoder_passes, image_encoder
-from seg_assets.modeling.mask_models.encoder_passes import encode_batch, encode_in_bands
-from seg_assets.modeling.mask_models.image_encoder import EncoderRunner, supports
-from seg_assets.modeling.mask_models.relative_attention import (
+from seg_assets.modeling.mask_models.sam import encoder_passes, image_encoder
+from seg_assets.modeling.mask_models.sam.encoder_passes import encode_batch, encode_in_bands
+from seg_assets.modeling.mask_models.sam.image_encoder import EncoderRunner, supports
+from seg_assets.modeling.mask_models.sam.relative_attention import (
     PositionTables,
     attend,
     attend_folded,

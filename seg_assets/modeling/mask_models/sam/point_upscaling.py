@@ -12,10 +12,10 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 # isort: split
 from segment_anything.modeling.common import LayerNorm2d
 
-from seg_assets.modeling.mask_models import point_kernels
-from seg_assets.modeling.mask_models.point_arithmetic import is_compiled
-from seg_assets.modeling.mask_models.point_transformer import PromptKeys
-from seg_assets.modeling.mask_models.point_weights import (
+from seg_assets.modeling.mask_models.sam import point_kernels
+from seg_assets.modeling.mask_models.sam.point_arithmetic import is_compiled
+from seg_assets.modeling.mask_models.sam.point_transformer import PromptKeys
+from seg_assets.modeling.mask_models.sam.point_weights import (
     KeyProjection,
     convolution_weight,
     stack_rows,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seg_assets.modeling.mask_models.point_weights import (
+from seg_assets.modeling.mask_models.sam.point_weights import (
     FoldedBlock,
     FoldedDecoder,
     FoldedNorm,

@@ -11,8 +11,8 @@ from typing import Any, Self
 from torch import Tensor
 
 import seg_assets.modeling.torchvision_cpu  # noqa: F401
-from seg_assets.modeling.mask_models.transformers_base import TransformersMaskModel
-from seg_assets.modeling.mask_models.transformers_building import DecoderSizes, needs_transformers
+from seg_assets.modeling.mask_models.hugging_face.base import TransformersMaskModel
+from seg_assets.modeling.mask_models.hugging_face.building import DecoderSizes, needs_transformers
 
 PATCH_SIZE = 16
 """Pixels per side of a cell of the coarsest feature map that the decoder reads."""

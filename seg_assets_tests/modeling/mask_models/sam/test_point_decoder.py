@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from seg_assets.modeling.mask_models import point_arithmetic, point_upscaling
+from seg_assets.modeling.mask_models.batches import run_in_batches
 from seg_assets.modeling.mask_models.cpu_threads import run_in_threads
-from seg_assets.modeling.mask_models.point_batches import run_in_batches
-from seg_assets.modeling.mask_models.point_decoder import PointDecoder
-from seg_assets.modeling.mask_models.point_upscaling import tokens_inside
+from seg_assets.modeling.mask_models.sam import point_arithmetic, point_upscaling
+from seg_assets.modeling.mask_models.sam.point_decoder import PointDecoder
+from seg_assets.modeling.mask_models.sam.point_upscaling import tokens_inside
 from seg_assets.modeling.sam import DEMO, TINY, Sam, SamConfig, build_sam
 
 # isort: split

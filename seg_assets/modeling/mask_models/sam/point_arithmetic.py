@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seg_assets.modeling.mask_models import point_kernels
+from seg_assets.modeling.mask_models.sam import point_kernels
 
 # Tokens whose products with a block's basis stay in a CPU's second-level cache.
 _TILE = 1024

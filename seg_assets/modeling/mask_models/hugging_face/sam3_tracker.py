@@ -11,9 +11,9 @@ from typing import Any, Self
 from torch import Tensor
 
 import seg_assets.modeling.torchvision_cpu  # noqa: F401
-from seg_assets.modeling.mask_models.sam2 import VIDEO_KEYS
-from seg_assets.modeling.mask_models.transformers_base import TransformersMaskModel
-from seg_assets.modeling.mask_models.transformers_building import DecoderSizes, needs_transformers
+from seg_assets.modeling.mask_models.hugging_face.base import TransformersMaskModel
+from seg_assets.modeling.mask_models.hugging_face.building import DecoderSizes, needs_transformers
+from seg_assets.modeling.mask_models.hugging_face.sam2 import VIDEO_KEYS
 
 
 @dataclass(frozen=True, kw_only=True)
