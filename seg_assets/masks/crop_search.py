@@ -1,7 +1,7 @@
 """All masks that the points of one crop find: decoded, traced, and filtered by their quality."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,9 +62,9 @@ class CropSearch:
             least=params.stability_score_thresh,
         )
         # On a GPU, masks are traced on the CPU's threads while the next points are decoded.
-        self._threads = (
-            None if model.device.type == "cpu" else ThreadPoolExecutor(torch.get_num_threads())
-        )
+        threads = torch.get_num_threads()
+        self._threads = None if model.device.type == "cpu" else ThreadPoolExecutor(threads)
+        self._batches_ahead = 2 * threads
 
     def start(
         self,
@@ -105,8 +105,12 @@ class CropSearch:
         if self._threads is None:
             traced = [candidate for found in decoded for candidate in trace(found)]
             return lambda: traced
-        waiting = [self._threads.submit(trace, found) for found in decoded]
-        return lambda: [candidate for future in waiting for candidate in future.result()]
+        traced_later: list[Future[list[Candidate]]] = []
+        for found in decoded:
+            traced_later.append(self._threads.submit(trace, found))
+            if len(traced_later) >= self._batches_ahead:  # the logits wait in the GPU's memory
+                traced_later[-self._batches_ahead].result()
+        return lambda: [candidate for future in traced_later for candidate in future.result()]
 
     def _is_promising(self, predicted_ious: torch.Tensor) -> torch.Tensor:
         good = ~predicted_ious.isnan()

@@ -106,7 +106,10 @@ class MaskGenerator:
 
     @classmethod
     def from_params(cls, model: Sam | MaskModel, params: MaskParams) -> "MaskGenerator":
-        """A generator with the parameters that the rest of this package hands round."""
+        """A generator with the parameters that the rest of this package hands round.
+
+        `precision` and `compile_encoder` concern a `Sam`; a mask model was made with its own.
+        """
         generator = cls.__new__(cls)
         generator._set_up(model, params, "coco_rle")
         return generator

@@ -7,7 +7,7 @@ from numba import njit
 BELOW_LOW, BELOW_THRESHOLD, INSIDE, ABOVE_HIGH, MIXED = range(5)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def row_maxima(bits, columns, maxima):
     """Order of each row's greatest value, and the greatest absolute value of all.
 
@@ -43,7 +43,7 @@ def _order(bits):
     return np.int32(bits ^ np.int32((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def box_above(logits, columns, maxima, level):
     """First and last row and column with a value of at least `level`; last < first: none.
 
@@ -73,7 +73,7 @@ def box_above(logits, columns, maxima, level):
     return row0, row1, column0, column1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _classify_row(above, below, thresholds, margin, classes):
     """Classes of the cells between two rows of logits; one column more than there are cells."""
     low, threshold, high = thresholds
@@ -93,7 +93,7 @@ def _classify_row(above, below, thresholds, margin, classes):
         classes[s] = kind
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def classify(logits, box, thresholds, margin, classes):
     """Classes of the cells in a box, and of those round it, which are below all thresholds."""
     row0, row1, column0, column1 = box

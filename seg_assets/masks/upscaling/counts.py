@@ -3,7 +3,7 @@
 from numba import njit
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _write_counts(ends, out, at):
     """Write runs, given by their ends, as COCO does; returns where the text ends.
 
@@ -24,7 +24,7 @@ def _write_counts(ends, out, at):
     return at
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def write_run_lengths(work, left, right, height, width, row_offset, column_offset, out, at):
     """Write a traced mask's run lengths as COCO's compressed counts.
 

@@ -10,6 +10,9 @@ between which thresholds it lies. Output rows that depend on the same two rows o
 are a band; a span is a range of columns of a band in which pixels must be computed.
 """
 
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +30,8 @@ from seg_assets.masks.upscaling.counts import write_run_lengths
 from seg_assets.masks.upscaling.grid import Grid
 from seg_assets.masks.upscaling.pixels import blend_input_row, compute_bits
 from seg_assets.masks.upscaling.spans import find_spans, merge_spans
+
+_FOLDER = Path(__file__).parent
 
 # What became of a mask.
 TRACED, NOT_WANTED, NOT_FINITE, TOO_RAGGED = range(4)
@@ -96,7 +101,7 @@ def workspace_for(grid: Grid, toggles: int) -> Workspace:
     )
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _note_toggles(toggled, first_column, row, work, count):
     """Append the places of one row where columns enter or leave the mask; returns their number."""
     for i in range(len(toggled)):
@@ -109,7 +114,7 @@ def _note_toggles(toggled, first_column, row, work, count):
     return count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _settle(first_column, last_column, bit, row, changed, changed_count, work, count):
     """Bring columns to a constant bit from a row on; returns the number of toggles.
 
@@ -127,7 +132,7 @@ def _settle(first_column, last_column, bit, row, changed, changed_count, work, c
     return count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _spans_of_band(band, grid, column0, column1, classes, spans):
     """Where a band's pixels must be computed; returns the number of spans."""
     upper_cells = classes[grid.row_cells[grid.band_upper[band]]]
@@ -135,7 +140,7 @@ def _spans_of_band(band, grid, column0, column1, classes, spans):
     return find_spans(upper_cells, lower_cells, column0, column1, grid, spans)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _cross_gaps(band, edges, spans, span_count, changed, changed_count, grid, work, count):
     """A band's columns between the spans, where all pixels of a gap are of one class.
 
@@ -162,7 +167,7 @@ def _cross_gaps(band, edges, spans, span_count, changed, changed_count, grid, wo
     return above_low, inside, above_high, count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _cross_spans(band, spans, span_count, upper, lower, thresholds, grid, work, count):
     """A band's pixels in the spans, row by row.
 
@@ -194,7 +199,7 @@ def _cross_spans(band, spans, span_count, upper, lower, thresholds, grid, work, 
     return above_low, inside, above_high, count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _sort_toggles(left, right, count, work):
     """Sort toggles by column; within a column they are found from top to bottom already."""
     total = 0
@@ -208,7 +213,7 @@ def _sort_toggles(left, right, count, work):
         work.starts[x] += 1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def trace(logits, grid, thresholds, work):
     """Find where the columns of one mask enter and leave it.
 
@@ -296,8 +301,8 @@ def trace(logits, grid, thresholds, work):
     return TRACED, above_low, inside, above_high, count, left, right
 
 
-@njit(nogil=True, cache=True)
-def trace_masks(logits, grid, thresholds, least_stability, canvas, work, out, table):
+@njit(nogil=True)
+def _trace_masks(logits, grid, thresholds, least_stability, canvas, work, out, table):
     """Trace several masks, and write the run lengths of those that are stable and not empty.
 
     Args:
@@ -336,3 +341,28 @@ def trace_masks(logits, grid, thresholds, least_stability, canvas, work, out, ta
         table[n, END] = at
         table[n, X0], table[n, Y0], table[n, X1], table[n, Y1] = x0, y0, x1, y1
     return len(logits)
+
+
+def _cached(sources: str) -> Callable[..., int]:
+    """Compile `_trace_masks` and all that it calls once per machine and state of the sources.
+
+    Numba keeps compiled code as long as the file of the outermost function does not change, and
+    would not notice a change in the files that it calls. What a function encloses is part of
+    the key, too.
+
+    Args:
+        sources: Digest of all these files.
+    """
+
+    @njit(nogil=True, cache=True)
+    def trace_masks(logits, grid, thresholds, least_stability, canvas, work, out, table):
+        _ = sources
+        return _trace_masks(logits, grid, thresholds, least_stability, canvas, work, out, table)
+
+    return trace_masks
+
+
+trace_masks = _cached(
+    hashlib.sha256(b"".join(sorted(p.read_bytes() for p in _FOLDER.glob("*.py")))).hexdigest()
+)
+"""As `_trace_masks`, compiled."""

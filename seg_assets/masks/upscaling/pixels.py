@@ -20,7 +20,7 @@ def _typed(_context, a, b, c):
 _fused_multiply_add: Any = intrinsic(_typed)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def blend_input_row(logits, row, spans, count, grid, input_row, blended):
     """Compute a row of the input where spans need it, and blend it to the image's columns."""
     rounded_row = logits[grid.input_rows.rounded_source[row]]
@@ -43,7 +43,7 @@ def blend_input_row(logits, row, spans, count, grid, input_row, blended):
             )
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def compute_bits(rounded_weight, rounded, weight, fused, levels, bits, toggled):
     """One row of a span: its bits, where they change, and pixels above each threshold."""
     low, threshold, high = levels

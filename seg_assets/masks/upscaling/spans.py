@@ -5,7 +5,7 @@ from numba import njit
 from seg_assets.masks.upscaling.cells import MIXED
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def find_spans(upper, lower, column0, column1, grid, spans):
     """Columns of the image where a band's pixels must be computed; returns the number of spans."""
     if grid.skips_cells:
@@ -29,7 +29,7 @@ def find_spans(upper, lower, column0, column1, grid, spans):
     return count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def merge_spans(a, count_a, b, count_b, merged):
     """Union of two sorted lists of spans; returns the number of its spans."""
     count = i = j = 0

@@ -56,6 +56,8 @@ class SegmentAnythingModel:
         Args:
             images: (H, W, 3) uint8 RGB each, of any sizes.
         """
+        if not images:
+            return []
         square = self.sam.image_encoder.img_size
         frames, pixels = [], []
         with torch.inference_mode():
