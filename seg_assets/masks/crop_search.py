@@ -15,6 +15,10 @@ from seg_assets.masks.upscaling.tracer import trace_masks
 from seg_assets.modeling.mask_models.protocol import ImageEmbedding, MaskModel, PointMasks
 
 
+# Batches of a crop that may wait to be traced: their logits lie in the GPU's memory.
+_BATCHES_AHEAD = 8
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A good mask of one crop, in the image's frame.
@@ -64,7 +68,6 @@ class CropSearch:
         # On a GPU, masks are traced on the CPU's threads while the next points are decoded.
         threads = torch.get_num_threads()
         self._threads = None if model.device.type == "cpu" else ThreadPoolExecutor(threads)
-        self._batches_ahead = 2 * threads
 
     def start(
         self,
@@ -108,8 +111,8 @@ class CropSearch:
         traced_later: list[Future[list[Candidate]]] = []
         for found in decoded:
             traced_later.append(self._threads.submit(trace, found))
-            if len(traced_later) >= self._batches_ahead:  # the logits wait in the GPU's memory
-                traced_later[-self._batches_ahead].result()
+            if len(traced_later) >= _BATCHES_AHEAD:
+                traced_later[-_BATCHES_AHEAD].result()
         return lambda: [candidate for future in traced_later for candidate in future.result()]
 
     def _is_promising(self, predicted_ious: torch.Tensor) -> torch.Tensor:
