@@ -14,7 +14,6 @@ from seg_assets.masks.upscaling.traced import Canvas, Stability, TracedMask
 from seg_assets.masks.upscaling.tracer import trace_masks
 from seg_assets.modeling.mask_models.protocol import ImageEmbedding, MaskModel, PointMasks
 
-
 # Batches of a crop that may wait to be traced: their logits lie in the GPU's memory.
 _BATCHES_AHEAD = 8
 

@@ -139,6 +139,33 @@ def test_searching_ends_before_the_masks_are_traced(monkeypatch):
     assert all(generator.select(found) for found in findings)
 
 
+def test_few_batches_wait_to_be_traced(monkeypatch):
+    """Their logits lie in the GPU's memory."""
+    generator, _ = _generator(PARAMS.model_copy(update={"points_per_batch": 1}))
+    monkeypatch.setattr(crop_search, "_BATCHES_AHEAD", 2)
+    decode, trace = generator.model.decode_points, crop_search.trace_masks
+    waiting, most = 0, 0
+
+    def decode_and_count(*arguments):
+        nonlocal waiting, most
+        for found in decode(*arguments):
+            waiting += 1
+            most = max(most, waiting)
+            yield found
+
+    def trace_and_count(*arguments):
+        nonlocal waiting
+        masks = trace(*arguments)
+        waiting -= 1
+        return masks
+
+    monkeypatch.setattr(generator.model, "decode_points", decode_and_count)
+    monkeypatch.setattr(crop_search, "trace_masks", trace_and_count)
+    generator._search._threads = ThreadPoolExecutor(1)
+    assert generator.find(_images()[0])
+    assert 2 <= most <= 3
+
+
 def test_an_error_in_tracing_comes_out_where_the_masks_are_asked_for(monkeypatch):
     generator, _ = _generator()
     images, trace = _images()[:3], crop_search.trace_masks
