@@ -14,6 +14,7 @@ from seg_assets.masks.upscaling.axes import scaling_of
 from seg_assets.masks.upscaling.grid import Grid, grid_of
 from seg_assets.masks.upscaling.plain import trace_plainly, upscale_logits
 from seg_assets.masks.upscaling.traced import Canvas, Stability, TracedMask
+from seg_assets.masks.upscaling.workspace import workspace_for
 from seg_assets.modeling.mask_models.frame import MaskFrame
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def _trace_on_one_thread(
             np.float32(stability.threshold + offset),
         )
     toggles, size = _TOGGLES, _BYTES
-    work, out = kernel.workspace_for(grid, toggles), np.empty(size, np.uint8)
+    work, out = workspace_for(grid, toggles), np.empty(size, np.uint8)
     table = np.empty((len(logits), kernel.END + 1), np.int64)
     place = (canvas.height, canvas.width, canvas.row, canvas.column)
     least = np.float32(stability.least)
@@ -123,7 +124,7 @@ def _trace_on_one_thread(
         done += stop
         if len(ragged):
             toggles *= 4
-            work = kernel.workspace_for(grid, toggles)
+            work = workspace_for(grid, toggles)
         elif finished == 0:
             size *= 4
             out = np.empty(size, np.uint8)

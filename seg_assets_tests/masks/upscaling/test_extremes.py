@@ -60,7 +60,7 @@ def test_a_mask_that_no_pixel_depends_on_reads_nothing_beyond_the_buffers():
     }
     assert len(poison["band_upper"]) == bands
     assert len(poison["first_needed"]) == columns
-    work = kernel.workspace_for(grid, 1000)
+    work = tracer.workspace_for(grid, 1000)
     thresholds = (np.float32(-1), np.float32(0), np.float32(1))
     for r, c in [(255, 100), (100, 255), (255, 255)]:
         logits = np.full((256, 256), -9, np.float32)
@@ -76,7 +76,7 @@ def test_buffers_have_room_for_the_columns_that_end_at_the_bottom(toggles):
     logits = np.full((256, 256), -1, np.float32)
     logits[192:] = 9
     grid = grid_of(scaling_of(frame), bool(torch_rounds_first()))
-    work = kernel.workspace_for(grid, toggles)
+    work = tracer.workspace_for(grid, toggles)
     behind = {
         name: np.full(toggles + 2000, -7, np.int32)
         for name in ("toggle_columns", "toggle_rows", "sorted_rows")

@@ -13,7 +13,7 @@ import seg_assets.modeling.torchvision_cpu  # noqa: F401
 from pycocotools import mask as coco_mask
 from segment_anything.utils.amg import batched_mask_to_box, calculate_stability_score
 
-from seg_assets.masks.upscaling import kernel, tracer
+from seg_assets.masks.upscaling import tracer
 from seg_assets.masks.upscaling.axes import bilinear_axis
 from seg_assets.masks.upscaling.plain import trace_plainly, upscale_logits
 from seg_assets.masks.upscaling.traced import Canvas, Stability, TracedMask
@@ -254,7 +254,7 @@ def test_the_working_memory_does_not_grow_with_the_images_area():
     """Of an image of 8000 x 8000 pixels, 64 MB as a mask, a thread holds less than 3 MB."""
     frame = _frame(8000, 8000)
     grid = tracer.grid_of(tracer.scaling_of(frame), True)
-    work = kernel.workspace_for(grid, tracer._TOGGLES)
+    work = tracer.workspace_for(grid, tracer._TOGGLES)
     assert sum(buffer.nbytes for buffer in work) < 3e6
 
 
