@@ -72,7 +72,7 @@ def set_up(options: argparse.Namespace) -> tuple[np.ndarray, dict[str, Any]]:
     from seg_assets.data.images import read_image
     from seg_assets.masks.generator import MaskGenerator
     from seg_assets.masks.params import MaskParams
-    from seg_assets.masks.upscaling.tracer import torch_rounds_first
+    from seg_assets.masks.upscaling.tracer import torch_rounding
     from seg_assets.modeling.mask_models.sam.model import SegmentAnythingModel
     from seg_assets.modeling.sam import SAM_CONFIGS, build_sam, load_sam
 
@@ -109,7 +109,7 @@ def set_up(options: argparse.Namespace) -> tuple[np.ndarray, dict[str, Any]]:
         package_sam = plant_into_package(sam, planted, runs=options.stage != "post")
         model = plant_into_ours(sam, planted, params, options)
 
-    torch_rounds_first()  # loads the kernels, or compiles them
+    torch_rounding()  # loads the kernels, or compiles them
     theirs = SamAutomaticMaskGenerator(package_sam, output_mode="coco_rle", **arguments)
     ours = MaskGenerator.from_params(model, params)
 

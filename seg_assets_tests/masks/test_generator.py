@@ -20,6 +20,7 @@ from seg_assets.masks.generator import MaskGenerator, load_mask_generator
 from seg_assets.masks.params import MaskParams
 from seg_assets.masks.upscaling.tracer import trace_masks
 from seg_assets.modeling.sam import load_sam
+from seg_assets_tests.masks.conftest import needs_the_fast_way
 
 # isort: split
 from segment_anything import SamAutomaticMaskGenerator
@@ -337,6 +338,7 @@ def test_only_masks_of_promising_quality_are_traced(tiny_sam, patches, monkeypat
 
 
 @pytest.mark.parametrize("size", [(1500, 1600), (3000, 2000), (129, 80)], ids=str)
+@needs_the_fast_way
 def test_no_mask_exists_at_full_resolution(planted, patches, monkeypatch, size):
     sam = planted(_squares(), [0.9, 0.8, 1.0])
     for module in ("plain", "tracer"):

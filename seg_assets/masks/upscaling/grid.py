@@ -76,13 +76,24 @@ class Grid(NamedTuple):
     skips_cells: bool
 
 
-def grid_of(scaling: Scaling, first_is_rounded: bool) -> Grid:
+class Rounding(NamedTuple):
+    """Of the two products of a blend, whether it is the first that is rounded before they add up.
+
+    Attributes:
+        rows: Where rows are blended.
+        columns: Where columns are blended.
+    """
+
+    rows: bool
+    columns: bool
+
+
+def grid_of(scaling: Scaling, rounding: Rounding) -> Grid:
     """Lay out a scaling for the kernel.
 
     Args:
         scaling: From the logits to the image.
-        first_is_rounded: Of the two products of a blend, whether it is the first that is rounded
-            before they are added.
+        rounding: As torch rounds.
     """
     rows, columns = scaling.to_image_rows, scaling.to_image_columns
     input_rows, input_columns = scaling.to_input_rows, scaling.to_input_columns
@@ -92,12 +103,12 @@ def grid_of(scaling: Scaling, first_is_rounded: bool) -> Grid:
     row_cells, column_cells = input_rows.first.astype(np.int64), input_columns.first
     cell_rows, cell_columns = np.arange(scaling.needed_rows), np.arange(scaling.needed_columns)
     return Grid(
-        input_rows=_blend_of(input_rows, first_is_rounded),
-        input_columns=_blend_of(input_columns, first_is_rounded),
-        image_columns=_blend_of(columns, first_is_rounded),
+        input_rows=_blend_of(input_rows, rounding.rows),
+        input_columns=_blend_of(input_columns, rounding.columns),
+        image_columns=_blend_of(columns, rounding.columns),
         upper_weight=rows.weight0,
         lower_weight=rows.weight1,
-        upper_is_rounded=first_is_rounded,
+        upper_is_rounded=rounding.rows,
         row_cells=row_cells,
         column_cells=column_cells[columns.first].astype(np.int64),
         first_needed=columns.first.astype(np.int64),

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import product, starmap
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ import torch
 from seg_assets.masks.rle import Rle
 from seg_assets.masks.upscaling import kernel
 from seg_assets.masks.upscaling.axes import scaling_of
-from seg_assets.masks.upscaling.grid import Grid, grid_of
+from seg_assets.masks.upscaling.grid import Grid, Rounding, grid_of
 from seg_assets.masks.upscaling.plain import trace_plainly, upscale_logits
 from seg_assets.masks.upscaling.traced import Canvas, Stability, TracedMask
 from seg_assets.masks.upscaling.workspace import workspace_for
@@ -41,7 +42,7 @@ def trace_masks(
     """The stable masks among N, equal to the last bit to upscaling them with torch on the CPU.
 
     Nothing exists at full resolution: memory grows with the length of the masks' outlines. Where
-    `torch_rounds_first` finds no way to that, torch upscales them on the device they are on.
+    `torch_rounding` finds no way to that, torch upscales them on the device they are on.
 
     Args:
         logits: (N, rows, columns) float on any device; rows and columns that only padding depends
@@ -57,10 +58,10 @@ def trace_masks(
     logits = logits.detach().float()
     if _is_small(frame):
         return list(trace_plainly(logits.cpu(), frame, canvas, stability))
-    first_is_rounded = torch_rounds_first()
-    if first_is_rounded is None:
+    rounding = torch_rounding()
+    if rounding is None:
         return list(trace_plainly(logits, frame, canvas, stability))
-    grid = _grid(frame, first_is_rounded)
+    grid = _grid(frame, rounding)
     values = logits.cpu().contiguous().numpy()
     rows, columns = values.shape[1:]
     if rows < len(grid.first_band) or columns < len(grid.first_column):
@@ -142,8 +143,8 @@ def _traced(index: int, row: list[int], out: np.ndarray, canvas: Canvas) -> Trac
 
 
 @lru_cache(maxsize=32)
-def _grid(frame: MaskFrame, first_is_rounded: bool) -> Grid:
-    return grid_of(scaling_of(frame), first_is_rounded)
+def _grid(frame: MaskFrame, rounding: Rounding) -> Grid:
+    return grid_of(scaling_of(frame), rounding)
 
 
 @lru_cache(maxsize=1)
@@ -152,7 +153,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 @lru_cache(maxsize=1)
-def torch_rounds_first() -> bool | None:
+def torch_rounding() -> Rounding | None:
     """Which of a blend's two products torch rounds on this machine; measured once.
 
     Compilers may fuse either product of `w0 * a + w1 * b` with the addition, and torch brings
@@ -160,8 +161,8 @@ def torch_rounds_first() -> bool | None:
     pixels, so that one bit of difference shows.
 
     Returns:
-        True for the first, False for the second, None where torch does neither: the fast way is
-        then not exact, and masks are upscaled by torch.
+        None where torch rounds neither or both: the fast way is then not exact, and masks are
+        upscaled by torch.
     """
     frame = MaskFrame(image_size=(77, 101), input_size=(98, 128), square=128, logits_size=(32, 32))
     random = np.random.default_rng(0)
@@ -170,13 +171,13 @@ def torch_rounds_first() -> bool | None:
     pixels = upscale_logits(logits, frame).flatten()
     cuts = [Stability(value, 0.0, 0.0) for value in pixels[:: len(pixels) // 64].tolist()]
     expected = [list(trace_plainly(logits, frame, canvas, cut)) for cut in cuts]
-    for first_is_rounded in (True, False):
-        grid = _grid(frame, first_is_rounded)
+    for rounding in starmap(Rounding, product((True, False), repeat=2)):
+        grid = _grid(frame, rounding)
         found = [
             list(_trace_on_one_thread(logits.numpy(), 0, grid, frame, canvas, cut)) for cut in cuts
         ]
         if found == expected:
-            return first_is_rounded
+            return rounding
     logger.warning(
         "torch rounds otherwise on this machine than the fast way from logits to masks: masks are "
         "upscaled by torch, which takes longer"

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from seg_assets.masks.upscaling import kernel, tracer
 from seg_assets.masks.upscaling.axes import scaling_of
-from seg_assets.masks.upscaling.grid import grid_of
+from seg_assets.masks.upscaling.grid import Rounding, grid_of
 from seg_assets.masks.upscaling.plain import trace_plainly, upscale_logits
 from seg_assets.masks.upscaling.traced import Canvas, Stability
-from seg_assets.masks.upscaling.tracer import torch_rounds_first, trace_masks
+from seg_assets.masks.upscaling.tracer import torch_rounding, trace_masks
 from seg_assets.modeling.mask_models.frame import MaskFrame
 from seg_assets.modeling.pixels import scaled_size
+from seg_assets_tests.masks.conftest import needs_the_fast_way
 
 ALL = Stability(threshold=0.0, offset=1.0, least=0.0)
 
@@ -47,7 +48,7 @@ def test_single_logits_between_the_pixels_of_a_small_image_show_nowhere(size, sq
 
 def test_a_mask_that_no_pixel_depends_on_reads_nothing_beyond_the_buffers():
     """Numba does not check indices: what lies behind a table must not be taken for its rows."""
-    grid = grid_of(scaling_of(_frame(65, 65, 1024, 256)), bool(torch_rounds_first()))
+    grid = grid_of(scaling_of(_frame(65, 65, 1024, 256)), torch_rounding() or Rounding(True, True))
     bands, columns = len(grid.band_upper), len(grid.column_cells)
 
     def poisoned(values: np.ndarray) -> np.ndarray:
@@ -75,7 +76,7 @@ def test_buffers_have_room_for_the_columns_that_end_at_the_bottom(toggles):
     frame = _frame(480, 640, 1024, 256)
     logits = np.full((256, 256), -1, np.float32)
     logits[192:] = 9
-    grid = grid_of(scaling_of(frame), bool(torch_rounds_first()))
+    grid = grid_of(scaling_of(frame), torch_rounding() or Rounding(True, True))
     work = tracer.workspace_for(grid, toggles)
     behind = {
         name: np.full(toggles + 2000, -7, np.int32)
@@ -198,6 +199,7 @@ def test_logits_may_be_views_and_of_other_types(size):
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(47, 64), (48, 63), (0, 0), (10, 10)])
+@needs_the_fast_way
 def test_logits_that_do_not_cover_the_image_are_refused(rows, columns):
     """Else memory behind them would be taken for logits."""
     frame = _frame(150, 200, 256, 64)

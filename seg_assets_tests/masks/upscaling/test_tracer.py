@@ -15,11 +15,13 @@ from segment_anything.utils.amg import batched_mask_to_box, calculate_stability_
 
 from seg_assets.masks.upscaling import tracer
 from seg_assets.masks.upscaling.axes import bilinear_axis
+from seg_assets.masks.upscaling.grid import Rounding
 from seg_assets.masks.upscaling.plain import trace_plainly, upscale_logits
 from seg_assets.masks.upscaling.traced import Canvas, Stability, TracedMask
-from seg_assets.masks.upscaling.tracer import torch_rounds_first, trace_masks
+from seg_assets.masks.upscaling.tracer import torch_rounding, trace_masks
 from seg_assets.modeling.mask_models.frame import MaskFrame
 from seg_assets.modeling.pixels import scaled_size
+from seg_assets_tests.masks.conftest import needs_the_fast_way
 
 ALL = Stability(threshold=0.0, offset=1.0, least=0.0)
 
@@ -190,13 +192,17 @@ def test_no_logits_are_no_masks():
 
 def test_where_torch_rounds_otherwise_the_masks_are_its_own(monkeypatch, caplog):
     expected = trace_masks(_blobs(3), _frame(150, 200), Canvas(150, 200), ALL)
-    monkeypatch.setattr(tracer, "torch_rounds_first", lambda: None)
+    monkeypatch.setattr(tracer, "torch_rounding", lambda: None)
     monkeypatch.setattr(tracer, "_trace_on_one_thread", None)
     assert trace_masks(_blobs(3), _frame(150, 200), Canvas(150, 200), ALL) == expected
 
 
-def test_this_machine_takes_the_fast_way():
-    assert torch_rounds_first() is not None
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() != "AVX2",
+    reason="how torch rounds is known for AVX2 only; elsewhere the plain way may be taken",
+)
+def test_with_avx2_the_fast_way_is_taken():
+    assert torch_rounding() is not None
 
 
 def test_another_rounding_is_noticed(monkeypatch, caplog):
@@ -204,7 +210,7 @@ def test_another_rounding_is_noticed(monkeypatch, caplog):
     monkeypatch.setattr(tracer, "scaling_of", _slightly_off)
     tracer._grid.cache_clear()
     try:
-        assert torch_rounds_first.__wrapped__() is None
+        assert torch_rounding.__wrapped__() is None
     finally:
         tracer._grid.cache_clear()
     assert "torch rounds otherwise on this machine" in caplog.text
@@ -224,6 +230,7 @@ def _slightly_off(frame: MaskFrame):
 @pytest.mark.parametrize(
     ("inputs", "outputs"), [(256, 1024), (683, 1500), (1024, 33), (48, 192), (1, 200), (300, 300)]
 )
+@needs_the_fast_way
 def test_axes_have_torchs_weights(inputs, outputs):
     """Interpolating unit vectors shows them."""
     axis = bilinear_axis(inputs, outputs)
@@ -253,7 +260,7 @@ def test_any_mask_is_torchs(height, width, seed, grain, threshold, offset):
 def test_the_working_memory_does_not_grow_with_the_images_area():
     """Of an image of 8000 x 8000 pixels, 64 MB as a mask, a thread holds less than 3 MB."""
     frame = _frame(8000, 8000)
-    grid = tracer.grid_of(tracer.scaling_of(frame), True)
+    grid = tracer.grid_of(tracer.scaling_of(frame), Rounding(True, True))
     work = tracer.workspace_for(grid, tracer._TOGGLES)
     assert sum(buffer.nbytes for buffer in work) < 3e6
 
