@@ -32,7 +32,8 @@ def test_the_commands_of_the_page_run(command):
 
 
 def test_the_page_shows_every_type():
-    assert {command[command.index("--type") + 1] for command in COMMANDS} == set(PROMPT_TYPES)
+    typed = [command for command in COMMANDS if "--type" in command]
+    assert {command[command.index("--type") + 1] for command in typed} == set(PROMPT_TYPES)
 
 
 def test_the_example_of_the_page_runs():

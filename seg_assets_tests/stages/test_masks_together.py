@@ -144,17 +144,20 @@ def test_few_batches_wait_to_be_traced(monkeypatch):
     generator, _ = _generator(PARAMS.model_copy(update={"points_per_batch": 1}))
     monkeypatch.setattr(crop_search, "_BATCHES_AHEAD", 2)
     decode, trace = generator.model.decode_points, crop_search.trace_masks
-    waiting, most = 0, 0
+    waiting, most, two_wait = 0, 0, threading.Event()
 
     def decode_and_count(*arguments):
         nonlocal waiting, most
         for found in decode(*arguments):
             waiting += 1
             most = max(most, waiting)
+            if most > 1:
+                two_wait.set()
             yield found
 
     def trace_and_count(*arguments):
         nonlocal waiting
+        assert two_wait.wait(SOON)
         masks = trace(*arguments)
         waiting -= 1
         return masks
