@@ -1,5 +1,6 @@
 """Reading, computing and finishing images side by side, in their order, each failing alone."""
 
+import logging
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -7,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar
+
+logger = logging.getLogger(__name__)
 
 Read = TypeVar("Read")
 Found = TypeVar("Found")
@@ -89,8 +92,9 @@ def _computed(
     if len(data) > 1:
         try:
             found = compute(list(data.values()))
-        except Exception:
-            found = None  # one of them may be at fault, or together they are too many
+        except Exception as error:  # one may be at fault, or together they are too many
+            found = None
+            logger.warning("%d images together failed, each is tried alone: %s", len(data), error)
         if found is not None:
             outcomes |= {i: partial(_give, f) for i, f in zip(data, found, strict=True)}
             data = {}

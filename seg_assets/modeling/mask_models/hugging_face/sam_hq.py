@@ -11,28 +11,11 @@ from torch import Tensor
 import seg_assets.modeling.torchvision_cpu  # noqa: F401
 from seg_assets.modeling.mask_models.hugging_face.base import TransformersMaskModel
 from seg_assets.modeling.mask_models.hugging_face.building import needs_transformers
-from seg_assets.modeling.sam import VIT_B, VIT_H, VIT_L, SamConfig
+from seg_assets.modeling.sam import TINY, VIT_B, VIT_H, VIT_L, SamConfig
 
 # Standard deviation of random start weights; that of the tiny network lets masks differ untrained.
 START_STD = 0.02
 SPREAD_START_STD = 0.2
-
-# For tests: every part is there, and an image takes milliseconds.
-TINY = SamConfig(
-    encoder_dim=32,
-    encoder_depth=2,
-    encoder_heads=2,
-    global_attention=(1,),
-    encoder_mlp_ratio=2.0,
-    image_size=128,
-    patch_size=8,
-    window_size=5,
-    prompt_dim=32,
-    decoder_mlp_dim=64,
-    decoder_heads=2,
-    iou_head_dim=32,
-    spread_start=True,
-)
 
 SAM_HQ_CONFIGS: dict[str, SamConfig] = {
     "sam_hq_vit_b": VIT_B,
