@@ -176,6 +176,15 @@ MASK_PRESETS: dict[str, dict[str, int | float]] = {
         "crop_n_points_downscale_factor": 2,
         "min_mask_region_area": 100,
     },
+    # The same for its data set foggy_driving.
+    "ssa_foggy_driving": {
+        "points_per_side": 128,
+        "pred_iou_thresh": 0.86,
+        "stability_score_thresh": 0.92,
+        "crop_n_layers": 1,
+        "crop_n_points_downscale_factor": 2,
+        "min_mask_region_area": 100,
+    },
     # For the small demo SAM, whose scores are lower and whose logits are softer.
     "demo": {
         "points_per_side": 16,
