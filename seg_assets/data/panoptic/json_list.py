@@ -1,6 +1,7 @@
 """A JSON list that grows on disk instead of in memory."""
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -38,3 +39,26 @@ class JsonList:
         """Write the elements, without the brackets around them."""
         self._file.seek(0)
         shutil.copyfileobj(self._file, target)
+
+
+def write_json_object(path: Path, sections: Mapping[str, Any]) -> None:
+    """Write a JSON object to a file and bring it to the disk.
+
+    Args:
+        path: the file.
+        sections: at least one value by its key; those that are a `JsonList` are copied, not loaded.
+    """
+    with path.open("wb") as target:
+        between = "{"
+        for key, value in sections.items():
+            target.write(f"{between}{json.dumps(key)}: ".encode())
+            between = ",\n"
+            if isinstance(value, JsonList):
+                target.write(b"[\n")
+                value.copy_to(target)
+                target.write(b"\n]")
+            else:
+                target.write(json.dumps(value, ensure_ascii=False).encode())
+        target.write(b"}\n")
+        target.flush()
+        os.fsync(target.fileno())

@@ -14,7 +14,7 @@ import numpy as np
 
 from seg_assets.data.panoptic.categories import CategoryTable
 from seg_assets.data.panoptic.grounding_json import Referral, referral_json
-from seg_assets.data.panoptic.json_list import JsonList
+from seg_assets.data.panoptic.json_list import JsonList, write_json_object
 from seg_assets.data.panoptic.layout import (
     GROUNDING_JSON,
     IMAGE_SUFFIX,
@@ -245,15 +245,6 @@ class SplitWriter:
         """Join lists, which were written to files while they came, to one JSON object."""
         path = self._folder.hidden / name
         with explained("write", self._folder.location(name)):
-            with path.open("wb") as target:
-                target.write(b"{")
-                for key, lines in sections.items():
-                    target.write(f'"{key}": [\n'.encode())
-                    lines.copy_to(target)
-                    target.write(b"\n],\n")
-                text = json.dumps(categories, ensure_ascii=False)
-                target.write(f'"categories": {text}}}\n'.encode())
-                target.flush()
-                os.fsync(target.fileno())
+            write_json_object(path, {**sections, "categories": categories})
             with path.open("rb") as written:
                 self._note(name, hashlib.file_digest(written, "sha256").hexdigest())

@@ -1,0 +1,1 @@
+"""Finished shards as files of other people's formats; docs/exports.md has the list."""
