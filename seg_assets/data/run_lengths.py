@@ -1,20 +1,84 @@
 """COCO's compressed run lengths, read with a check that pycocotools does not make.
 
 pycocotools hands out memory as it found it behind run lengths that end too early.
+
+A run is a chain of characters from 48 ("0") on that carry five bits each, lowest first: bit 5 says
+that more follow, bit 4 of the last one is the sign. From the fourth on, a run is written as its
+difference to the run of the same kind before it. Source: rleFrString in the COCO API's maskApi.c.
+
+The kernels are imported where they are called: definitions load without Numba.
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from seg_assets.errors import InputError
 
 
+class MaskRuns(NamedTuple):
+    """The runs of several masks of one size, down their columns.
+
+    Attributes:
+        ends: Pixels after the last of each run, int64. Row y, column x is pixel x * height + y.
+        first: Where in `ends` each mask begins, (N,) int64.
+        runs: How many runs each mask has, (N,) int64: background first, then alternating.
+    """
+
+    ends: np.ndarray
+    first: np.ndarray
+    runs: np.ndarray
+
+    def of(self, mask: int) -> np.ndarray:
+        """Ends of the runs of one mask, a view."""
+        return self.ends[self.first[mask] : self.first[mask] + self.runs[mask]]
+
+    def pick(self, masks: Sequence[int] | np.ndarray) -> "MaskRuns":
+        """Some of the masks, in this order."""
+        index = np.asarray(masks, np.int64)
+        return MaskRuns(self.ends, self.first[index], self.runs[index])
+
+
+def read_mask_runs(texts: Sequence[bytes], height: int, width: int) -> MaskRuns:
+    """Read the compressed counts of masks of one size.
+
+    Args:
+        texts: in ASCII, one per mask.
+        height: rows of the masks.
+        width: columns of the masks.
+
+    Raises:
+        InputError: a text is damaged, or its runs do not add up to height x width.
+    """
+    from seg_assets.data.run_kernels import read_counts  # noqa: PLC0415
+
+    bounds = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) for text in texts], out=bounds[1:])
+    ends = np.empty(bounds[-1], np.int64)
+    runs = np.zeros(len(texts), np.int64)
+    text = np.frombuffer(b"".join(texts), np.uint8)
+    damaged = read_counts(text, bounds, height * width, ends, runs)
+    if damaged >= 0:
+        which = f" of mask {damaged}" if len(texts) > 1 else ""
+        raise InputError(
+            f"run lengths{which} do not describe a mask of {height} x {width} pixels: "
+            "they are damaged or belong to an image of another size"
+        )
+    return MaskRuns(ends, bounds[:-1], runs)
+
+
+def read_ends(counts: bytes, height: int, width: int) -> np.ndarray:
+    """Where the runs of one mask end: (N,) int64, ascending, background first.
+
+    Raises:
+        InputError: the text is damaged, or the runs do not add up to height x width.
+    """
+    return read_mask_runs([counts], height, width).of(0)
+
+
 def read_runs(counts: bytes, height: int, width: int) -> np.ndarray:
     """Lengths of the runs down the columns of a mask.
-
-    A run is a chain of characters from 48 ("0") on that carry five bits each, lowest first: bit 5
-    says that more follow, bit 4 of the last one is the sign. From the fourth on, a run is written
-    as its difference to the run of the same kind before it. Source: rleFrString in the COCO API's
-    maskApi.c.
 
     Args:
         counts: the text in ASCII.
@@ -27,29 +91,48 @@ def read_runs(counts: bytes, height: int, width: int) -> np.ndarray:
     Raises:
         InputError: the text is damaged, or the runs do not add up to height x width.
     """
-    digits = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
-    last = (digits & 32) == 0
-    valid = len(digits) > 0 and last[-1] and digits.min() >= 0 and digits.max() < 64
-    runs = np.zeros(0, np.int64)
-    if valid:
-        starts = np.flatnonzero(np.concatenate([[True], last[:-1]]))
-        place = np.arange(len(digits)) - np.repeat(starts, np.diff(starts, append=len(digits)))
-        valid = place.max() < 12  # 60 bits
-        shift = 5 * np.minimum(place, 11)
-        runs = np.add.reduceat((digits & 31) << shift, starts)
-        runs -= np.where(digits[last] & 16, np.int64(32) << shift[last], 0)
-        runs[1::2] = np.cumsum(runs[1::2])
-        runs[2::2] = np.cumsum(runs[2::2])
-    pixels = height * width
-    if not valid or runs.min() < 0 or runs.max() > pixels or runs.sum() != pixels:
-        raise InputError(
-            f"run lengths do not describe a mask of {height} x {width} pixels: "
-            "they are damaged or belong to an image of another size"
-        )
-    return runs
+    return np.diff(read_ends(counts, height, width), prepend=0)
 
 
 def paint_runs(runs: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The mask of runs that add up to height x width, (H, W) bool."""
-    inside = np.arange(len(runs)) % 2 == 1
-    return np.repeat(inside, runs).reshape(width, height).T
+    """The mask of runs that add up to height x width, (H, W) bool, stored column by column."""
+    return paint_ends(np.cumsum(runs), height, width)
+
+
+def paint_ends(ends: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The mask whose runs end there, (H, W) bool, stored column by column.
+
+    Raises:
+        ValueError: the ends do not ascend to height x width.
+    """
+    from seg_assets.data.run_kernels import fill_runs  # noqa: PLC0415
+
+    if len(ends) == 0 or ends[-1] != height * width or (np.diff(ends, prepend=0) < 0).any():
+        raise ValueError(f"ends of runs must ascend to {height} x {width}")
+    pixels = np.zeros(height * width, np.uint8)
+    fill_runs(ends, pixels)
+    return pixels.view(np.bool_).reshape(width, height).T
+
+
+def paint_masks(masks: MaskRuns, values: np.ndarray, picture: np.ndarray) -> None:
+    """Paint masks over a picture, in their order.
+
+    Args:
+        masks: of the picture's size, as `read_mask_runs` gives them.
+        values: what each mask is painted with, (N,) of the picture's type.
+        picture: (H, W), C-contiguous; is painted over.
+
+    Raises:
+        ValueError: the arrays do not fit together.
+    """
+    from seg_assets.data.run_kernels import paint_over  # noqa: PLC0415
+
+    if (
+        picture.ndim != 2
+        or not picture.flags.c_contiguous
+        or values.dtype != picture.dtype
+        or values.shape != masks.first.shape
+        or (masks.ends[masks.first + masks.runs - 1] != picture.size).any()
+    ):
+        raise ValueError("masks, values and picture do not fit together")
+    paint_over(masks.ends, masks.first, masks.runs, values, picture)

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from seg_assets.classes.table import IGNORE_ID
+from seg_assets.data.run_lengths import paint_masks
 from seg_assets.errors import InputError
+from seg_assets.labels.label_runs import LabelRuns
 from seg_assets.labels.mean_logits import mean_logits
 from seg_assets.labels.ssa_params import SsaParams
 from seg_assets.labels.voting import count_mask_votes
 from seg_assets.masks.records import MaskRecord
+from seg_assets.masks.rle import runs_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class MaskVote:
 
 def vote_masks(
     records: Sequence[MaskRecord],
-    label_map: np.ndarray,
+    label_map: np.ndarray | LabelRuns,
     params: SsaParams | None = None,
     logits: np.ndarray | None = None,
 ) -> list[MaskVote]:
@@ -79,7 +82,7 @@ def vote_masks(
 
     Args:
         records: masks of one image.
-        label_map: (H, W) uint8, what the segmentor says, 255 = no label.
+        label_map: (H, W) uint8, what the segmentor says, 255 = no label; or its runs.
         params: the rule, the threshold and the number of proposals.
         logits: (C, h, w) float32 of the segmentor, at any size; read for mean logits only.
 
@@ -138,19 +141,20 @@ def paint_votes(
         InputError: a mask has another size than the map or is damaged, or records and votes do
             not belong together.
     """
+    if label_map.ndim != 2 or label_map.dtype != np.uint8:
+        raise InputError(f"a label map is (H, W) uint8, not {label_map.dtype} of {label_map.shape}")
     classes = {vote.mask_id: vote.class_id for vote in votes if vote.kept}
     if sorted(vote.mask_id for vote in votes) != list(range(len(records))):
         raise InputError(
             f"{len(records)} masks and {len(votes)} votes do not belong together: pass one vote "
             "for each mask of this image"
         )
+    masks = runs_of([record.rle for record in records], *label_map.shape)
     painted = [i for i in paint_order(records) if i in classes]
-    result = np.asfortranarray(label_map).copy(order="F")
-    pixels = result.reshape(-1, order="F")
-    for i in painted:
-        for start, end in records[i].rle.spans().tolist():
-            pixels[start:end] = classes[i]
-    return np.ascontiguousarray(pixels.reshape(label_map.shape, order="F"))
+    result = np.array(label_map, np.uint8, order="C")
+    values = np.array([classes[i] for i in painted], np.uint8)
+    paint_masks(masks.pick(painted), values, result)
+    return result
 
 
 def paint_order(records: Sequence[MaskRecord]) -> list[int]:

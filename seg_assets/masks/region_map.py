@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seg_assets.errors import InputError
+from seg_assets.data.run_lengths import paint_masks
 from seg_assets.masks.records import MaskRecord
+from seg_assets.masks.rle import runs_of
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,9 @@ def paint_regions(records: Sequence[MaskRecord], height: int, width: int) -> Reg
         InputError: A mask has another size than the image, or its run lengths are damaged.
     """
     order = np.argsort(np.array([record.area for record in records], np.int64), kind="stable")
-    pixels = np.zeros(width * height, np.int32)  # column by column, as the run lengths go
-    for rank in reversed(range(len(order))):
-        rle = records[order[rank]].rle
-        if (rle.height, rle.width) != (height, width):
-            raise InputError(
-                f"mask {order[rank]} is {rle.height} x {rle.width} pixels, its image "
-                f"{height} x {width}: are they of the same image?"
-            )
-        for start, end in rle.spans().tolist():
-            pixels[start:end] = rank + 1
-    ids = np.ascontiguousarray(pixels.reshape(width, height).T)
+    masks = runs_of([record.rle for record in records], height, width)
+    ids = np.zeros((height, width), np.int32)
+    largest_first = order[::-1]
+    ranks = np.arange(len(order), 0, -1, dtype=np.int32)
+    paint_masks(masks.pick(largest_first), ranks, ids)
     return RegionMap(ids=ids, mask_ids=order.astype(np.int64))

@@ -1,6 +1,6 @@
 """Binary masks as COCO run lengths: small in memory, on disk, and in other people's tools."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as pycocotools_mask
 
-from seg_assets.data.run_lengths import paint_runs, read_runs
+from seg_assets.data.run_lengths import MaskRuns, paint_ends, read_ends, read_mask_runs
 from seg_assets.errors import InputError
 
 _coco: Any = pycocotools_mask  # its type hints leave out half of what its functions accept
@@ -62,16 +62,22 @@ class Rle:
         Raises:
             InputError: The counts are damaged or do not add up to H x W pixels.
         """
-        return read_runs(self.counts, self.height, self.width)
+        return np.diff(self._ends(), prepend=0)
+
+    def _ends(self) -> np.ndarray:
+        return read_ends(self.counts, self.height, self.width)
 
     def spans(self) -> np.ndarray:
         """Where the mask is: first pixel and pixel after the last of each run, (N, 2) int64.
 
         Pixels are numbered down the columns: row y, column x is x * height + y.
+
+        Raises:
+            InputError: The counts are damaged or do not add up to H x W pixels.
         """
-        bounds = np.cumsum(self.runs())
-        bounds = bounds[: len(bounds) // 2 * 2].reshape(-1, 2)
-        return bounds[bounds[:, 0] < bounds[:, 1]]
+        ends = self._ends()
+        spans = ends[: len(ends) // 2 * 2].reshape(-1, 2)
+        return spans[spans[:, 0] < spans[:, 1]]
 
     def decode(self) -> np.ndarray:
         """The mask, (H, W) bool, stored column by column.
@@ -79,7 +85,7 @@ class Rle:
         Raises:
             InputError: The counts are damaged or do not add up to H x W pixels.
         """
-        return paint_runs(self.runs(), self.height, self.width)
+        return paint_ends(self._ends(), self.height, self.width)
 
     def decode_box(self, left: int, top: int, right: int, bottom: int) -> np.ndarray:
         """Rows `top` to `bottom` and columns `left` to `right` (both without the last), bool.
@@ -87,14 +93,16 @@ class Rle:
         Raises:
             InputError: The counts are damaged or do not add up to H x W pixels.
         """
-        ends = np.cumsum(self.runs()).clip(left * self.height, right * self.height)
-        runs = np.diff(ends, prepend=left * self.height)
-        return paint_runs(runs, self.height, right - left)[top:bottom]
+        begin = left * self.height
+        ends = self._ends().clip(begin, right * self.height) - begin
+        return paint_ends(ends, self.height, right - left)[top:bottom]
 
     @cached_property
     def area(self) -> int:
         """Pixels of the mask."""
-        return int(self.runs()[1::2].sum())
+        ends = self._ends()
+        inside = len(ends) // 2
+        return int(ends[1::2].sum() - ends[: 2 * inside : 2].sum())
 
     @cached_property
     def corners(self) -> tuple[int, int, int, int]:
@@ -107,3 +115,23 @@ class Rle:
         y0 = 0 if crosses.any() else rows[0].min()
         y1 = self.height - 1 if crosses.any() else rows[1].max()
         return int(columns[0, 0]), int(y0), int(columns[1, -1]), int(y1)
+
+
+def runs_of(masks: Sequence[Rle], height: int, width: int) -> MaskRuns:
+    """The runs of an image's masks.
+
+    Args:
+        masks: In any order.
+        height: Rows of the image.
+        width: Columns of the image.
+
+    Raises:
+        InputError: A mask has another size than the image, or its run lengths are damaged.
+    """
+    for i, mask in enumerate(masks):
+        if (mask.height, mask.width) != (height, width):
+            raise InputError(
+                f"mask {i} is {mask.height} x {mask.width} pixels, its image "
+                f"{height} x {width}: are they of the same image?"
+            )
+    return read_mask_runs([mask.counts for mask in masks], height, width)
