@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from seg_assets.errors import InputError
+from seg_assets.modeling.precision import Precision
 
 
 class SsaParams(BaseModel):
@@ -45,6 +46,11 @@ class SsaParams(BaseModel):
         default=True,
         description="Let the segmentor see images undistorted where its processor allows that; "
         "off = scaled to the processor's own size, as in SSA.",
+    )
+    precision: Precision = Field(
+        default="float32",
+        description="Number type of the large matrix products of a Hugging Face segmentor. "
+        "bfloat16 and float16 are faster on a GPU and change a few labels.",
     )
 
     @classmethod

@@ -74,7 +74,7 @@ def load_model(
     """
     if not any_pixels:
         _refuse_other_pixels(entry)
-    target = _usable_device(device)
+    target = usable_device(device)
     ignore = tuple(ignore)
     if (base := base_of(entry)) is None:
         loaded = _load_whole(entry, build, extend, ignore)
@@ -217,7 +217,12 @@ def _read_checked(entry: ModelEntry, path: Path) -> tuple[str, dict[str, Tensor]
     return sha256, open_state(path)
 
 
-def _usable_device(device: str | torch.device) -> torch.device:
+def usable_device(device: str | torch.device) -> torch.device:
+    """Look whether a device is there.
+
+    Raises:
+        InputError: It is not.
+    """
     try:
         usable = torch.device(device)
         torch.empty(1, device=usable)
