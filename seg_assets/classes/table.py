@@ -178,8 +178,8 @@ def load_class_table(table: str | Path | ClassTable) -> ClassTable:
     """Load a class table by its name, or one of your own from a .toml file.
 
     Args:
-        table: "coco133", "ade150", "cityscapes19", "camvid11", "base28", "merged19", or the path
-            of a .toml file. A table that is loaded already is given back.
+        table: "coco133", "ade150", "cityscapes19", "camvid11", "voc21", "base28", "merged19", or
+            the path of a .toml file. A table that is loaded already is given back.
 
     Returns:
         The table; every call with the same name returns the same one.

@@ -41,15 +41,18 @@ class CocoMask:
         Raises:
             ImageError: run lengths are damaged or do not add up to H x W pixels.
         """
-        counts = self.counts
-        if self.polygons:
-            parts = _coco.frPyObjects(list(self.polygons), self.height, self.width)
-            counts = _coco.merge(parts)["counts"]
         try:
-            runs = read_runs(counts, self.height, self.width)
+            runs = read_runs(self.compressed(), self.height, self.width)
         except InputError as error:
             raise ImageError(f"{what} cannot be read: {error}") from error
         return paint_runs(runs, self.height, self.width)
+
+    def compressed(self) -> bytes:
+        """The mask as compressed run lengths; those of a file are not checked."""
+        if not self.polygons:
+            return self.counts
+        parts = _coco.frPyObjects(list(self.polygons), self.height, self.width)
+        return _coco.merge(parts)["counts"]
 
 
 def parse_mask(segmentation: object, height: int, width: int, what: str) -> CocoMask:

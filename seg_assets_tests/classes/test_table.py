@@ -19,6 +19,7 @@ SIZES = {
     "cityscapes19": 19,
     "coco133": 133,
     "merged19": 19,
+    "voc21": 21,
 }
 
 PETS = ClassTable(

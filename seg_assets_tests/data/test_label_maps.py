@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from seg_assets.data.label_maps import label_table, read_label_map
-from seg_assets.errors import ImageError, InputError
+from seg_assets.errors import ImageError, InputError, UnknownClassError
 from seg_assets_tests.data.conftest import encoded, picture
 
 IDS = np.array([[0, 1, 11], [12, 254, 255]], np.uint8)
@@ -24,15 +24,24 @@ def indexed(values: np.ndarray) -> Image.Image:
         ("ade20k", "ade150"),
         ("png:cityscapes19", "cityscapes19"),
         ("png:my/own.toml", "my/own.toml"),
+        ("cityscapes", "cityscapes19"),
+        ("cityscapes_ids", "cityscapes19"),
+        ("foggy_driving", "cityscapes19"),
+        ("voc", "voc21"),
+        ("voc:my/own.toml", "my/own.toml"),
+        ("coco_panoptic", "coco133"),
+        ("coco_instances:base28", "base28"),
     ],
 )
 def test_a_label_format_names_its_class_table(label_format: str, table: str) -> None:
     assert label_table(label_format) == table
 
 
-@pytest.mark.parametrize("label_format", ["", "png:", "png", "cityscapes19", "CamVid"])
+@pytest.mark.parametrize(
+    "label_format", ["", "png:", "png", "voc:", "camvid:base28", "cityscapes19", "CamVid", "auto"]
+)
 def test_an_unknown_label_format_is_refused(label_format: str) -> None:
-    with pytest.raises(InputError, match=r"use 'camvid', 'ade20k' or 'png:<class table>'"):
+    with pytest.raises(InputError, match=r"use one of camvid, .* or png:<class table>"):
         label_table(label_format)
     with pytest.raises(InputError, match="label format"):
         read_label_map("/anywhere", label_format)
@@ -101,3 +110,41 @@ def test_ade20k_counts_from_one_and_writes_zero_for_no_label(tmp_path: Path) -> 
     path = tmp_path / "a.png"
     path.write_bytes(encoded(Image.fromarray(np.array([[0, 1, 150]], np.uint8))))
     np.testing.assert_array_equal(read_label_map(str(path), "ade20k"), [[255, 0, 149]])
+
+
+def test_cityscapes_label_ids_become_train_ids_by_the_published_table(
+    tmp_path: Path, shared_dir: Path
+) -> None:
+    """The samples' own trainIds were made from the same label ids by their authors' table."""
+    labels = shared_dir / "data/cityscapes/labelIds"
+    for path in sorted(labels.glob("*.png")):
+        expected = np.asarray(Image.open(shared_dir / "data/cityscapes/trainIds" / path.name))
+        np.testing.assert_array_equal(read_label_map(str(path), "cityscapes_ids"), expected)
+
+
+def test_labels_outside_the_benchmark_are_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(np.array([[0, 6, 7, 10], [26, 29, 33, 255]], np.uint8)))
+    expected = [[255, 255, 0, 255], [13, 255, 18, 255]]
+    np.testing.assert_array_equal(read_label_map(str(path), "cityscapes_ids"), expected)
+
+
+@pytest.mark.parametrize(
+    ("label_format", "ids", "message"),
+    [
+        ("ade20k", [[0, 150, 151, 200]], "holds 151, 200: ADE20K's labels go from 1 to 150"),
+        ("cityscapes_ids", [[34, 33, 254]], "holds 34, 254: Cityscapes' label ids go from 0 to 33"),
+    ],
+)
+def test_numbers_that_the_data_set_does_not_use_are_named(
+    tmp_path: Path, label_format: str, ids: list, message: str
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(np.array(ids, np.uint8)))
+    with pytest.raises(UnknownClassError, match=message):
+        read_label_map(str(path), label_format)
+
+
+def test_a_format_of_one_file_for_all_images_is_not_read_as_a_png() -> None:
+    with pytest.raises(InputError, match="coco_panoptic describes its images in one JSON file"):
+        read_label_map("/anywhere/a.png", "coco_panoptic")

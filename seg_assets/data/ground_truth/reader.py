@@ -14,6 +14,16 @@ class GroundTruth(Protocol):
     """
 
     @property
+    def source(self) -> str:
+        """Where it lies: absolute, or a URL."""
+        ...
+
+    @property
+    def label_format(self) -> str:
+        """How it is written, see `label_maps`; never "auto"."""
+        ...
+
+    @property
     def table(self) -> ClassTable:
         """The classes of label maps, segments and objects."""
         ...

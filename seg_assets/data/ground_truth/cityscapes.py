@@ -1,0 +1,107 @@
+"""Cityscapes, and data sets in its layout such as Foggy Driving.
+
+leftImg8bit/<split>/<city>/<name>_leftImg8bit.png               the images
+gtFine/<split>/<city>/<name>_gtFine_labelTrainIds.png           train ids, 255 = no label
+gtFine/<split>/<city>/<name>_gtFine_labelIds.png                label ids
+gtFine/<split>/<city>/<name>_gtFine_instanceIds.png             16 bits: 1000 x label id + number
+
+Or folders called trainIds, labelIds and instanceIds, in which a file has its image's name. Files of
+gtCoarse are read where there are none of gtFine. Foggy images (<name>_leftImg8bit_foggy_beta_0.01)
+share the truth of the clear one.
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from seg_assets.data.files import Folder, open_folder
+from seg_assets.data.ground_truth.image_truth import ImageTruth
+from seg_assets.data.ground_truth.label_files import (
+    PNG_SUFFIX,
+    LabelFiles,
+    label_folder,
+    png_stems,
+)
+from seg_assets.data.ground_truth.segments import truth_of_segments
+from seg_assets.data.id_maps import read_id_map
+from seg_assets.data.panoptic.converters.cityscapes import (
+    LABEL_IDS,
+    cityscapes_to_panoptic,
+)
+from seg_assets.errors import ImageError, InputError
+
+_IMAGE = "_leftImg8bit"
+_FINE, _COARSE = "_gtFine", "_gtCoarse"
+_TRAIN_IDS, _LABEL_IDS, _INSTANCE_IDS = "labelTrainIds", "labelIds", "instanceIds"
+# What else lies in the folders of the labels.
+_OTHERS = (_TRAIN_IDS, _LABEL_IDS, _INSTANCE_IDS, "instanceTrainIds", "color", "panoptic")
+
+
+class CityscapesLabels(LabelFiles):
+    """Train ids; classes only."""
+
+    unique_names = True
+    kind = _TRAIN_IDS
+    flat_folder = "trainIds"
+
+    def key(self, image_id: str) -> str:
+        """The name without what Cityscapes appends to it, and behind that."""
+        folder, slash, name = image_id.rpartition("/")
+        return folder + slash + name.partition(_IMAGE)[0]
+
+    def list_files(self) -> Mapping[str, str]:
+        """Image id -> URL of the label file; gtFine before gtCoarse."""
+        folder = label_folder(self.source, self.storage_options)
+        flat = Folder(folder.filesystem, folder.child(self.flat_folder))
+        found = dict(png_stems(flat if flat.kind() == "folder" else folder))
+        suffix = f"_{self.kind}"
+        named = {stem[: -len(suffix)]: uri for stem, uri in found.items() if stem.endswith(suffix)}
+        if named:
+            return _prefer_fine(named)
+        plain = {
+            stem: uri
+            for stem, uri in found.items()
+            if not stem.endswith(tuple(f"_{other}" for other in (*_OTHERS, _IMAGE[1:])))
+        }
+        if not plain:
+            others = [kind for kind in _OTHERS if any(s.endswith(f"_{kind}") for s in found)]
+            there = f" (it holds *_{', *_'.join(others)})" if others else ""
+            raise InputError(
+                f"{self.source} holds no *{suffix}{PNG_SUFFIX}{there}: give the folder with them "
+                "or name another label format"
+            )
+        return plain
+
+
+class CityscapesIds(CityscapesLabels):
+    """Label ids; with instance ids beside them also segments and objects.
+
+    A thing without a number is a group: one crowd per class.
+    """
+
+    kind = _LABEL_IDS
+    flat_folder = "labelIds"
+
+    def read_file(self, uri: str) -> ImageTruth:
+        """Read the label ids and, where they lie beside, the instance ids."""
+        classes = super().read_file(uri)
+        before, found, after = uri.rpartition(_LABEL_IDS)
+        instances = f"{before}{_INSTANCE_IDS}{after}"
+        if not found or open_folder(instances, self.storage_options).kind() != "file":
+            return classes
+        ids = read_id_map(instances, classes.label_map.shape, self.storage_options)
+        try:
+            segmented = cityscapes_to_panoptic(ids, image=PurePosixPath(uri).name)
+        except InputError as error:
+            raise ImageError(f"{instances} cannot be read: {error}") from error
+        class_of = {label_id: train_id for train_id, label_id in enumerate(LABEL_IDS)}
+        return truth_of_segments(classes.label_map, segmented, class_of, self.table.things)
+
+
+def _prefer_fine(named: Mapping[str, str]) -> dict[str, str]:
+    """Drop coarse labels of images that have fine ones, and give images their own names."""
+    fine = {PurePosixPath(stem.removesuffix(_FINE)).name for stem in named if stem.endswith(_FINE)}
+    return {
+        stem.removesuffix(_FINE).removesuffix(_COARSE) + _IMAGE: uri
+        for stem, uri in named.items()
+        if not (stem.endswith(_COARSE) and PurePosixPath(stem.removesuffix(_COARSE)).name in fine)
+    }
