@@ -2,13 +2,23 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
 from seg_assets.cli.options import store_option
-from seg_assets.data.shards import list_shards, load_shard, register_shards, remove_shard
+from seg_assets.data.ground_truth.coverage import cover
+from seg_assets.data.ground_truth.open import FORMATS as LABEL_FORMATS
+from seg_assets.data.ground_truth.open import open_ground_truth
+from seg_assets.data.ground_truth.reader import GroundTruth
+from seg_assets.data.shards import (
+    Shard,
+    list_shards,
+    load_shard,
+    register_shards,
+    remove_shard,
+)
 from seg_assets.data.sources import FORMATS, find_shards
 from seg_assets.errors import InputError
 from seg_assets.storage.schema import SCHEMAS
@@ -44,11 +54,13 @@ def shards() -> None:
 @click.option(
     "--prefix", metavar="P", help="How the shards' names begin.  [default: SOURCE's name]"
 )
-@click.option("--labels", metavar="DIR", help="Ground truth: PNG files named like the images.")
+@click.option("--labels", metavar="TRUTH", help="Ground truth: a folder or a COCO JSON file.")
 @click.option(
     "--label-format",
     metavar="F",
-    help="How DIR's labels are written: png:TABLE (ids of a class table), ade20k or camvid.",
+    help="How TRUTH is written: png:TABLE (PNGs of a class table's ids, named like the images), "
+    f"{', '.join(name for name in LABEL_FORMATS if name not in ('auto', 'png'))}.  "
+    "[default: auto, which looks]",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
 @click.option("--replace", is_flag=True, help="Let shards take the place of others of their name.")
@@ -71,13 +83,13 @@ def add(
     each time; adding them again changes nothing.
     """
     add_partitions = _partitions("add_dynamic_partitions")
+    truth = _truth(labels, label_format)
     found = find_shards(
         source,
         format=source_format,
         shard_size=shard_size,
         prefix=prefix,
-        label_root=labels,
-        label_format=label_format,
+        truth=truth,
         limit=limit,
     )
     store = Store(store_url)
@@ -88,6 +100,8 @@ def add(
         f"{images} images in {_count(names)}, {len(written)} of them new or changed, "
         f"registered in {store.root}: {_span(names)}"
     )
+    if truth is not None:
+        _tell_coverage(truth, found, limited=limit is not None)
     numbered = {name[:-5] for name in names if re.fullmatch(r".+_\d{4}", name)}
     others = [name for name in list_shards(store) if name not in names and name[:-5] in numbered]
     if replace and others:
@@ -105,6 +119,33 @@ def add(
         return
     add_partitions(names)
     click.echo(f"Dagster knows them as partitions '{PARTITIONS}'.")
+
+
+def _truth(labels: str | None, label_format: str | None) -> GroundTruth | None:
+    if labels is None:
+        if label_format is not None:
+            raise InputError("--label-format says how labels are written: give --labels too")
+        return None
+    return open_ground_truth(labels, label_format or "auto")
+
+
+def _tell_coverage(truth: GroundTruth, found: Sequence[Shard], *, limited: bool) -> None:
+    """Say which images have ground truth, and which of it belongs to no image."""
+    ids = [image.image_id for shard in found for image in shard.images]
+    coverage = cover(truth, ids)
+    without = len(coverage.images_without_truth)
+    click.echo(
+        f"{coverage.images - without} of {coverage.images} images have ground truth "
+        f"({truth.label_format}, classes {truth.table.name}) in {truth.source}"
+    )
+    if without:
+        example = coverage.images_without_truth[0]
+        click.echo(f"{without} images without ground truth, {example} first", err=True)
+    # with a limit the rest is meant to be without
+    if coverage.truth_without_image and not limited:
+        example = coverage.truth_without_image[0]
+        count = len(coverage.truth_without_image)
+        click.echo(f"ground truth of {count} images that are not there, {example} first", err=True)
 
 
 @shards.command("list")

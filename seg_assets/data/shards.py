@@ -4,6 +4,7 @@ A shard says where its images lie; it holds no pixels. Definitions are kept in t
 Parquet file each: `shards/<name>.parquet`.
 """
 
+import dataclasses
 import difflib
 import io
 import logging
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 ASSET = "shards"
 _SUFFIX = ".parquet"
 _LABEL_FORMAT_KEY = b"seg_assets.label_format"
+_LABEL_SOURCE_KEY = b"seg_assets.label_source"
 
 # Enough for any collection that one store should hold; longer numbers still work.
 NUMBER_DIGITS = 4
@@ -73,11 +75,14 @@ class Shard:
         name: letters, digits, "_", "-" and "."; also the key of the Dagster partition.
         images: in the order in which they are processed, ids unique.
         label_format: how the ground truth is written (see `label_maps`); None without ground truth.
+        label_source: where it lies as a whole, a folder or a JSON file; None where only the images'
+            own `label_uri` say it.
     """
 
     name: str
     images: tuple[ImageRef, ...]
     label_format: str | None = None
+    label_source: str | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "shard")
@@ -98,6 +103,7 @@ def plan_shards(
     shard_size: int | None,
     prefix: str,
     label_format: str | None = None,
+    label_source: str | None = None,
 ) -> list[Shard]:
     """Cut images into as few shards of at most `shard_size` as possible, of nearly equal size.
 
@@ -109,6 +115,7 @@ def plan_shards(
         shard_size: most images in a shard; None for one shard named `prefix`.
         prefix: shards are named <prefix>_0000, <prefix>_0001, ...
         label_format: how the images' ground truth is written.
+        label_source: where it lies as a whole.
 
     Raises:
         InputError: `shard_size` is below 1, the prefix cannot name a shard, or ids repeat.
@@ -119,10 +126,15 @@ def plan_shards(
     if not ordered:
         return []
     if shard_size is None:
-        return [Shard(prefix, tuple(ordered), label_format)]
+        return [Shard(prefix, tuple(ordered), label_format, label_source)]
     count = -(-len(ordered) // shard_size)
     return [
-        Shard(f"{prefix}_{number:0{NUMBER_DIGITS}d}", tuple(ordered[start:stop]), label_format)
+        Shard(
+            f"{prefix}_{number:0{NUMBER_DIGITS}d}",
+            tuple(ordered[start:stop]),
+            label_format,
+            label_source,
+        )
         for number, (start, stop) in enumerate(balanced_slices(len(ordered), count))
     ]
 
@@ -140,8 +152,9 @@ def shard_name(text: str) -> str:
 def register_shards(store: Store, shards: Iterable[Shard], *, replace: bool = False) -> list[str]:
     """Keep the definitions of shards in the store.
 
-    A shard that is registered with the same images already is left alone. Nothing is written when
-    one of the shards is refused.
+    A shard that is registered with the same images already is left alone; if it was registered
+    without its `label_source`, as older releases did, that is added. Nothing is written when one of
+    the shards is refused.
 
     Args:
         store: where they are kept.
@@ -166,7 +179,12 @@ def register_shards(store: Store, shards: Iterable[Shard], *, replace: bool = Fa
         for name, shard in chosen.items()
         if name not in registered or load_shard(store, name) != shard
     ]
-    conflicts = [shard.name for shard in changed if shard.name in registered]
+    conflicts = [
+        shard.name
+        for shard in changed
+        if shard.name in registered
+        and load_shard(store, shard.name) != dataclasses.replace(shard, label_source=None)
+    ]
     if conflicts and not replace:
         raise InputError(
             f"registered with other images already: {_some(conflicts)}; choose another prefix, "
@@ -229,8 +247,10 @@ def _to_parquet(shard: Shard) -> bytes:
         for field in SCHEMAS[ASSET]
     }
     table = pa.table(columns, schema=SCHEMAS[ASSET])
-    if shard.label_format is not None:
-        table = table.replace_schema_metadata({_LABEL_FORMAT_KEY: shard.label_format.encode()})
+    told = {_LABEL_FORMAT_KEY: shard.label_format, _LABEL_SOURCE_KEY: shard.label_source}
+    metadata = {key: value.encode() for key, value in told.items() if value is not None}
+    if metadata:
+        table = table.replace_schema_metadata(metadata)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
@@ -241,8 +261,12 @@ def _from_parquet(name: str, data: bytes) -> Shard:
     # aborts the process (apache/arrow#34314), and the last thing that a command does may be this.
     table = pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
     images = tuple(ImageRef(**row) for row in table.to_pylist())
-    label_format = (table.schema.metadata or {}).get(_LABEL_FORMAT_KEY)
-    return Shard(name, images, None if label_format is None else label_format.decode())
+    metadata = table.schema.metadata or {}
+    label_format, label_source = (
+        value if value is None else value.decode()
+        for value in map(metadata.get, (_LABEL_FORMAT_KEY, _LABEL_SOURCE_KEY))
+    )
+    return Shard(name, images, label_format, label_source)
 
 
 def _unknown(store: Store, name: str) -> InputError:

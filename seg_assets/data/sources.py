@@ -8,7 +8,9 @@ from seg_assets.data.files import StorageOptions, open_folder
 from seg_assets.data.formats.camvid import LABEL_FORMAT, find_camvid_images, is_camvid
 from seg_assets.data.formats.folder import find_folder_images, is_image_name
 from seg_assets.data.formats.sa1b import find_sa1b_files, find_tar_images, is_tar_name
-from seg_assets.data.label_maps import label_table
+from seg_assets.data.ground_truth.coverage import cover
+from seg_assets.data.ground_truth.open import open_ground_truth
+from seg_assets.data.ground_truth.reader import GroundTruth
 from seg_assets.data.shards import ImageRef, Shard, plan_shards, shard_name
 from seg_assets.errors import InputError
 from seg_assets.storage.names import check_name
@@ -27,6 +29,7 @@ def find_shards(
     prefix: str | None = None,
     label_root: str | os.PathLike[str] | None = None,
     label_format: str | None = None,
+    truth: GroundTruth | None = None,
     limit: int | None = None,
     storage_options: StorageOptions = None,
 ) -> list[Shard]:
@@ -45,8 +48,9 @@ def find_shards(
         shard_size: most images in a shard; None for 256, and for one shard per tar file.
         prefix: beginning of the shards' names; None for the source's own name, "camvid", or nothing
             before a tar file's name.
-        label_root: for a folder: where the ground truth lies, under the images' relative names.
-        label_format: how it is written, needed with `label_root`; see `label_maps`.
+        label_root: for a folder: where the ground truth lies; see docs/ground_truth.md.
+        label_format: how it is written, see `label_maps`; None to look.
+        truth: the ground truth, opened already, instead of those two.
         limit: take only the first images, in the order of the shards, for a trial.
         storage_options: keyword arguments of the fsspec file system.
 
@@ -60,18 +64,20 @@ def find_shards(
         raise InputError(f"the shard size is {shard_size}: give at least 1")
     if limit is not None and limit < 1:
         raise InputError(f"the limit is {limit}: give at least 1 image or leave it out")
-    if (label_root is None) != (label_format is None):
-        raise InputError("a label folder and a label format go together: give both or neither")
-    if label_format is not None:
-        label_table(label_format)
+    if label_root is None and label_format is not None:
+        raise InputError(
+            "a label format says how labels are written: give the labels too, or leave it out"
+        )
+    if label_root is not None:
+        truth = open_ground_truth(
+            label_root, label_format or "auto", storage_options=storage_options
+        )
     if prefix is not None:
         check_name(prefix, "shard")
     if format == "auto":
         format = _recognise(source, storage_options)
-    if format != "folder" and label_root is not None:
-        raise InputError(
-            f"a label folder cannot be given with the format {format}: use the format folder"
-        )
+    if format != "folder" and truth is not None:
+        raise InputError(f"labels cannot be given with the format {format}: use the format folder")
     if format == "sa1b":
         groups = _sa1b_groups(source, shard_size, prefix, storage_options)
     elif format == "camvid":
@@ -81,8 +87,7 @@ def find_shards(
             source,
             shard_size=shard_size,
             prefix=prefix,
-            label_root=label_root,
-            label_format=label_format,
+            truth=truth,
             storage_options=storage_options,
         )
     return _plan(groups, limit)
@@ -94,7 +99,8 @@ class _Group(NamedTuple):
     name: str
     images: list[ImageRef]
     shard_size: int | None
-    label_format: str | None
+    label_format: str | None = None
+    label_source: str | None = None
 
 
 def _plan(groups: Iterator[_Group], limit: int | None) -> list[Shard]:
@@ -103,7 +109,9 @@ def _plan(groups: Iterator[_Group], limit: int | None) -> list[Shard]:
     left = limit
     for group in groups:
         taken = sorted(group.images, key=lambda image: image.image_id)[:left]
-        shards += plan_shards(taken, group.shard_size, group.name, group.label_format)
+        shards += plan_shards(
+            taken, group.shard_size, group.name, group.label_format, group.label_source
+        )
         if left is not None:
             left -= len(taken)
             if left == 0:
@@ -130,13 +138,17 @@ def _folder_groups(
     *,
     shard_size: int | None,
     prefix: str | None,
-    label_root: str | os.PathLike[str] | None,
-    label_format: str | None,
+    truth: GroundTruth | None,
     storage_options: StorageOptions,
 ) -> Iterator[_Group]:
-    images = find_folder_images(source, label_root=label_root, storage_options=storage_options)
+    images = find_folder_images(source, truth=truth, storage_options=storage_options)
     name = prefix or _source_name(source, storage_options)
-    yield _Group(name, images, shard_size or DEFAULT_SHARD_SIZE, label_format)
+    size = shard_size or DEFAULT_SHARD_SIZE
+    if truth is None:
+        yield _Group(name, images, size)
+        return
+    cover(truth, (image.image_id for image in images))  # refuses truth that two images would share
+    yield _Group(name, images, size, truth.label_format, truth.source)
 
 
 def _sa1b_groups(
@@ -156,10 +168,10 @@ def _sa1b_groups(
         tars[name] = uri
     for name, uri in sorted(tars.items()):
         images = find_tar_images(uri, storage_options=storage_options)
-        yield _Group(f"{prefix}_{name}" if prefix else name, images, shard_size, None)
+        yield _Group(f"{prefix}_{name}" if prefix else name, images, shard_size)
     if files.loose:
         name = prefix or _source_name(source, storage_options)
-        yield _Group(name, files.loose, shard_size or DEFAULT_SHARD_SIZE, None)
+        yield _Group(name, files.loose, shard_size or DEFAULT_SHARD_SIZE)
 
 
 def _camvid_groups(

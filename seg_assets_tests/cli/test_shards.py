@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import dagster as dg
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from seg_assets.cli import main
-from seg_assets.data.shards import list_shards, load_shard
+from seg_assets.data.shards import list_shards, load_shard, register_shards
 from seg_assets.storage.store import Store
 
 
@@ -78,10 +80,38 @@ def test_other_images_under_the_same_name_need_a_word(folder, store):
 def test_labels_and_their_format_are_kept(folder, store):
     (folder / "truth" / "bath").mkdir(parents=True)
     save_image(folder / "truth" / "bath" / "0.png")
-    run("add", folder / "photos", "--labels", folder / "truth", "--label-format", "png:camvid11")
+    options = ("--labels", folder / "truth", "--label-format", "png:camvid11")
+    run("add", folder / "photos", *options)
     shard = load_shard(store, "photos_0000")
-    assert shard.label_format == "png:camvid11"
+    assert (shard.label_format, shard.label_source) == ("png:camvid11", str(folder / "truth"))
     assert [bool(image.label_uri) for image in shard.images] == [True] + [False] * 5
+
+
+def test_images_without_truth_and_truth_without_an_image_are_told(folder):
+    (folder / "truth" / "bath").mkdir(parents=True)
+    for name in ("0", "1", "7", "8", "9"):
+        save_image(folder / "truth" / "bath" / f"{name}.png")
+    options = ("--labels", folder / "truth", "--label-format", "png:camvid11")
+    result = run("add", folder / "photos", *options)
+    assert "2 of 6 images have ground truth (png:camvid11, classes camvid11)" in result.stdout
+    assert "4 images without ground truth, bath/2 first" in result.stderr
+    assert "ground truth of 3 images that are not there, bath/7 first" in result.stderr
+    limited = run("add", folder / "photos", *options, "--limit", 1, "--prefix", "few")
+    assert "1 of 1 images have ground truth" in limited.stdout
+    assert "that are not there" not in limited.stderr
+
+
+def test_a_shard_of_an_older_release_learns_where_its_labels_lie(folder, store):
+    (folder / "truth" / "bath").mkdir(parents=True)
+    save_image(folder / "truth" / "bath" / "0.png")
+    options = ("--labels", folder / "truth", "--label-format", "png:camvid11")
+    run("add", folder / "photos", *options)
+    shard = load_shard(store, "photos_0000")
+    old = replace(shard, label_source=None)
+    register_shards(store, [old], replace=True)
+    assert load_shard(store, "photos_0000") == old
+    assert "1 of them new or changed" in run("add", folder / "photos", *options).stdout
+    assert load_shard(store, "photos_0000") == shard
 
 
 def test_a_limit_takes_the_first_images(folder, store):
@@ -96,7 +126,10 @@ def test_a_limit_takes_the_first_images(folder, store):
         (["nowhere"], "nowhere is not there"),
         (["empty"], "holds no images"),
         (["empty.tar"], "empty.tar"),
-        (["photos", "--labels", "truth"], "go together"),
+        (["photos", "--labels", "truth"], "truth is not there"),
+        (["photos", "--labels", "photos"], "the label format of photos is not recognised"),
+        (["photos", "--labels", "photos", "--label-format", "jpg"], "'jpg' is unknown"),
+        (["photos", "--label-format", "camvid"], "give --labels too"),
         (["photos", "--shard-size", "0"], "'--shard-size'"),
         (["photos", "--format", "jpg"], "'--format'"),
         (["photos", "--prefix", "a/b"], "'a/b'"),

@@ -133,7 +133,7 @@ def test_a_registered_shard_comes_back_whole(store: Store) -> None:
         ImageRef("a/b", "/photos/a/b.jpg", label_uri="/labels/a/b.png"),
         ImageRef("sa_1", "s3://bucket/sa_000001.tar", 1536, 99),
     )
-    written = Shard("mixed", images, "png:ade150")
+    written = Shard("mixed", images, "png:ade150", "/labels")
     assert register_shards(store, [written]) == ["mixed"]
     assert load_shard(store, "mixed") == written
     table = pq.read_table(Path(store.root) / "shards/mixed.parquet")
@@ -172,6 +172,19 @@ def test_a_changed_shard_replaces_the_old_one_on_demand(store: Store) -> None:
     register_shards(store, [shard("x", "a")])
     assert register_shards(store, [shard("x", "a", label_format="camvid")], replace=True) == ["x"]
     assert load_shard(store, "x").label_format == "camvid"
+
+
+def test_where_the_labels_lie_may_be_added_but_not_changed(store: Store) -> None:
+    images = tuple(references("a"))
+    older = Shard("x", images, "camvid")
+    register_shards(store, [older])
+    here, there = (Shard("x", images, "camvid", source) for source in ("/here", "/there"))
+    assert register_shards(store, [here]) == ["x"]
+    assert load_shard(store, "x") == here
+    for other in (there, older):
+        with pytest.raises(InputError, match="registered with other images already: x"):
+            register_shards(store, [other])
+    assert load_shard(store, "x") == here
 
 
 def test_two_shards_of_one_name_are_refused(store: Store) -> None:

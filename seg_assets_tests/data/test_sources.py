@@ -108,8 +108,22 @@ def test_a_label_folder_gives_the_shards_its_format(tmp_path: Path) -> None:
     (shard,) = find_shards(
         tmp_path / "in", label_root=tmp_path / "gt", label_format="png:cityscapes19"
     )
-    assert shard.label_format == "png:cityscapes19"
+    assert (shard.label_format, shard.label_source) == ("png:cityscapes19", str(tmp_path / "gt"))
     assert [image.label_uri for image in shard.images] == [str(tmp_path / "gt/a.png"), None]
+
+
+def test_a_label_format_that_is_not_named_is_looked_for(tmp_path: Path) -> None:
+    city = "aachen/aachen_000000_000019"
+    write_files(
+        tmp_path,
+        dict.fromkeys(
+            [f"left/{city}_leftImg8bit.png", f"gt/{city}_gtFine_labelTrainIds.png"], b"x"
+        ),
+    )
+    (shard,) = find_shards(tmp_path / "left", label_root=tmp_path / "gt")
+    assert (shard.label_format, shard.label_source) == ("cityscapes", str(tmp_path / "gt"))
+    (image,) = shard.images
+    assert image.label_uri == str(tmp_path / f"gt/{city}_gtFine_labelTrainIds.png")
 
 
 @pytest.mark.parametrize(
@@ -121,16 +135,13 @@ def test_a_label_folder_gives_the_shards_its_format(tmp_path: Path) -> None:
         ),
         ({"shard_size": 0}, r"^the shard size is 0: give at least 1$"),
         ({"limit": 0}, r"^the limit is 0: give at least 1 image or leave it out$"),
-        (
-            {"label_root": "x"},
-            r"^a label folder and a label format go together: give both or neither$",
-        ),
-        ({"label_format": "camvid"}, r"^a label folder and a label format go together"),
+        ({"label_root": "x"}, r"^x is not there: give ground truth that exists$"),
+        ({"label_format": "camvid"}, r"^a label format says how labels are written: give the"),
         ({"label_root": "x", "label_format": "jpg"}, r"^the label format 'jpg' is unknown"),
         ({"prefix": "a/b"}, r"shard name 'a/b'"),
         (
             {"label_root": "x", "label_format": "camvid", "format": "sa1b"},
-            r"^a label folder cannot be given with the format sa1b: use the format folder$",
+            r"^labels cannot be given with the format sa1b: use the format folder$",
         ),
     ],
 )

@@ -2,15 +2,14 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from seg_assets.data.files import Folder, StorageOptions, open_folder
+from seg_assets.data.ground_truth.reader import GroundTruth
 from seg_assets.data.images import IMAGE_SUFFIXES
 from seg_assets.data.shards import ImageRef
 from seg_assets.errors import InputError
-
-LABEL_SUFFIX = ".png"
 
 
 def is_image_name(name: str) -> bool:
@@ -45,22 +44,22 @@ def image_ids(names: Iterable[str]) -> dict[str, str]:
 def find_folder_images(
     source: str | os.PathLike[str],
     *,
-    label_root: str | os.PathLike[str] | None = None,
+    truth: GroundTruth | None = None,
     storage_options: StorageOptions = None,
 ) -> list[ImageRef]:
     """List the images below a folder, or the one image that `source` is.
 
     Args:
         source: a folder, an s3:// prefix, or an image file.
-        label_root: a folder with the ground truth: the same relative names, ending in .png. Where
-            it lies inside `source`, it is left out of the images.
-        storage_options: keyword arguments of the fsspec file system, for `source` and `label_root`.
+        truth: the ground truth of the images. Where it lies inside `source`, it is left out of the
+            images.
+        storage_options: keyword arguments of the fsspec file system.
 
     Returns:
         One reference per image, sorted by image id.
 
     Raises:
-        InputError: nothing is there, nothing is an image, or no image has a label.
+        InputError: nothing is there, nothing is an image, or no image has ground truth.
         StoreError: the storage does not answer.
     """
     folder = open_folder(source, storage_options)
@@ -72,49 +71,59 @@ def find_folder_images(
     else:
         listed = list(folder.files())
     names = [name for name in listed if is_image_name(name)]
-    labels: dict[str, str] = {}
-    if label_root is not None:
-        label_folder = open_folder(label_root, storage_options)
-        labels = _label_uris(label_folder, label_root)
-        if label_folder == folder:
-            raise InputError(
-                f"{source} is given for images and labels: "
-                "put the labels into a folder of their own"
-            )
-        names = [n for n in names if not folder.child(n).startswith(label_folder.path + "/")]
+    if truth is not None:
+        names = _without_labels(names, folder, truth, storage_options)
     if not names:
         raise InputError(
             f"{source} holds no images: give files ending in {', '.join(IMAGE_SUFFIXES)}"
         )
-    images = references(folder, names, labels)
-    if label_root is not None and all(image.label_uri is None for image in images):
+    images = references(folder, names, truth)
+    if truth is not None and all(image.label_uri is None for image in images):
+        known = truth.image_ids()
+        of = f"of {len(known)} images such as {known[0]}" if known else "of no image"
         raise InputError(
-            f"no image of {source} has a label below {label_root}: a label has the relative name "
-            f"of its image, such as {images[0].image_id}{LABEL_SUFFIX}"
+            f"no image of {source} has ground truth in {truth.source}: it is {of}, while the "
+            f"images are named like {images[0].image_id}"
         )
     return images
 
 
 def references(
-    folder: Folder, names: Iterable[str], labels: Mapping[str, str] | None = None
+    folder: Folder, names: Iterable[str], truth: GroundTruth | None = None
 ) -> list[ImageRef]:
     """Refer to files of a folder by image id, sorted by it.
 
     Args:
         folder: where the files lie.
         names: their names relative to it.
-        labels: image id -> URL of the ground truth.
+        truth: the ground truth of the images.
     """
     return [
         ImageRef(
-            image_id, folder.uri_of(folder.child(name)), label_uri=(labels or {}).get(image_id)
+            image_id,
+            folder.uri_of(folder.child(name)),
+            label_uri=None if truth is None else truth.label_uri(image_id),
         )
         for image_id, name in image_ids(names).items()
     ]
 
 
-def _label_uris(folder: Folder, label_root: str | os.PathLike[str]) -> dict[str, str]:
-    if folder.kind() != "folder":
-        raise InputError(f"the label folder {label_root} is not there: give a folder that exists")
-    names = [name for name in folder.files() if name.lower().endswith(LABEL_SUFFIX)]
-    return {name[: -len(LABEL_SUFFIX)]: folder.uri_of(folder.child(name)) for name in names}
+def _without_labels(
+    names: Iterable[str], folder: Folder, truth: GroundTruth, storage_options: StorageOptions
+) -> list[str]:
+    """Those of the file names that are no label files."""
+    labels = open_folder(truth.source, storage_options)
+    if labels == folder:
+        raise InputError(
+            f"{truth.source} is given for images and labels: "
+            "put the labels into a folder of their own"
+        )
+    if folder.path.startswith(f"{labels.path}/"):
+        return list(names)  # the folder of the images lies among the labels, not they in it
+    files = {truth.label_uri(image_id) for image_id in truth.image_ids()}
+    return [
+        name
+        for name in names
+        if not folder.child(name).startswith(f"{labels.path}/")
+        and folder.uri_of(folder.child(name)) not in files
+    ]

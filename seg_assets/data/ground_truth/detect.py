@@ -27,7 +27,10 @@ def detect_format(source: str | os.PathLike[str], storage_options: StorageOption
     kind = folder.kind()
     if kind is None:
         raise InputError(f"{source} is not there: give ground truth that exists")
-    found = _of_file(folder, storage_options) if kind == "file" else _of_folder(folder)
+    if kind == "file":
+        found = _of_file(folder, storage_options)
+    else:
+        found = _of_folders(folder) or _of_names(folder)
     if found is None:
         raise InputError(
             f"the label format of {source} is not recognised (looked for {_LOOKED_FOR}): name it, "
@@ -50,7 +53,8 @@ def _of_file(file: Folder, storage_options: StorageOptions) -> str | None:
     return "coco_instances" if b'"segmentation"' in data else None
 
 
-def _of_folder(folder: Folder) -> str | None:
+def _of_folders(folder: Folder) -> str | None:
+    """By the folder's own name and those of the folders in it."""
     where = folder.uri_of(folder.path)
     if is_camvid(where, folder.filesystem.storage_options):
         return "camvid"
@@ -65,6 +69,11 @@ def _of_folder(folder: Folder) -> str | None:
         return "cityscapes"
     if "labelIds" in (folder.name, *below):
         return "cityscapes_ids"
+    return None
+
+
+def _of_names(folder: Folder) -> str | None:
+    """By the names of all PNGs below the folder."""
     names = [name for name in folder.files() if name.lower().endswith(PNG_SUFFIX)]
     kinds = {name[: -len(PNG_SUFFIX)].rpartition("_")[2] for name in names}
     if "labelIds" in kinds and ("instanceIds" in kinds or "labelTrainIds" not in kinds):

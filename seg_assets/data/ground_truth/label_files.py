@@ -20,7 +20,8 @@ class LabelFiles(ABC):
     Args:
         source: the folder of the label files, or of the whole data set.
         label_format: see `label_maps`.
-        files: image id -> label file, where they are known already, so that nothing is listed.
+        files: image id -> label file, where they are known already: nothing is listed, and images
+            are found by exactly these ids.
         storage_options: keyword arguments of the fsspec file system.
 
     Raises:
@@ -92,6 +93,8 @@ class LabelFiles(ABC):
 
     @cached_property
     def _names(self) -> ImageNames:
+        if self._given is not None:
+            return ImageNames(self._files)
         return ImageNames(self._files, key=self.key, unique_names=self.unique_names)
 
 

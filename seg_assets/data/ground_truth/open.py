@@ -1,7 +1,8 @@
 """Open ground truth by the name of its format."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from seg_assets.data.files import StorageOptions, open_folder
 from seg_assets.data.ground_truth.ade20k import Ade20kLabels
@@ -10,19 +11,27 @@ from seg_assets.data.ground_truth.cityscapes import CityscapesIds, CityscapesLab
 from seg_assets.data.ground_truth.coco_instances import CocoInstances
 from seg_assets.data.ground_truth.coco_panoptic import CocoPanoptic
 from seg_assets.data.ground_truth.detect import detect_format
+from seg_assets.data.ground_truth.label_files import LabelFiles
 from seg_assets.data.ground_truth.png import PngLabels
 from seg_assets.data.ground_truth.reader import GroundTruth
 from seg_assets.data.ground_truth.voc import VocLabels
 from seg_assets.data.label_maps import label_table
 
+LABEL_FILES: Mapping[str, type[LabelFiles]] = MappingProxyType(
+    {
+        "png": PngLabels,
+        "camvid": CamvidLabels,
+        "ade20k": Ade20kLabels,
+        "cityscapes": CityscapesLabels,
+        "cityscapes_ids": CityscapesIds,
+        "foggy_driving": CityscapesLabels,
+        "voc": VocLabels,
+    }
+)
+"""Readers of formats with a file per image."""
+
 _READERS: dict[str, Callable[..., GroundTruth]] = {
-    "png": PngLabels,
-    "camvid": CamvidLabels,
-    "ade20k": Ade20kLabels,
-    "cityscapes": CityscapesLabels,
-    "cityscapes_ids": CityscapesIds,
-    "foggy_driving": CityscapesLabels,
-    "voc": VocLabels,
+    **LABEL_FILES,
     "coco_panoptic": CocoPanoptic,
     "coco_instances": CocoInstances,
 }

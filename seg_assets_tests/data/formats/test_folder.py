@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from seg_assets.data.formats.folder import find_folder_images, image_ids
+from seg_assets.data.ground_truth.open import open_ground_truth
+from seg_assets.data.ground_truth.reader import GroundTruth
 from seg_assets.data.images import read_image
 from seg_assets.data.label_maps import read_label_map
 from seg_assets.data.shards import ImageRef
@@ -72,10 +74,14 @@ def test_a_source_without_images_is_refused(
         find_folder_images(tmp_path / source)
 
 
+def pngs(folder: Path) -> GroundTruth:
+    return open_ground_truth(folder, "png:base28")
+
+
 def test_labels_are_matched_by_image_id(tmp_path: Path) -> None:
     write_files(tmp_path, dict.fromkeys(["in/a.jpg", "in/x/b.jpg", "in/x/c.jpg"], b"x"))
     write_files(tmp_path, dict.fromkeys(["gt/a.png", "gt/x/b.PNG", "gt/c.png", "gt/b.txt"], b"x"))
-    images = find_folder_images(tmp_path / "in", label_root=tmp_path / "gt")
+    images = find_folder_images(tmp_path / "in", truth=pngs(tmp_path / "gt"))
     assert {image.image_id: image.label_uri for image in images} == {
         "a": str(tmp_path / "gt/a.png"),
         "x/b": str(tmp_path / "gt/x/b.PNG"),
@@ -83,9 +89,18 @@ def test_labels_are_matched_by_image_id(tmp_path: Path) -> None:
     }
 
 
+def test_images_may_lie_inside_the_folder_of_the_labels(tmp_path: Path) -> None:
+    write_files(tmp_path, dict.fromkeys(["images/a.png", "a.png", "images/b.png"], b"x"))
+    images = find_folder_images(tmp_path / "images", truth=pngs(tmp_path))
+    assert {image.image_id: image.label_uri for image in images} == {
+        "a": str(tmp_path / "a.png"),
+        "b": None,
+    }
+
+
 def test_labels_inside_the_source_are_no_images(tmp_path: Path) -> None:
     write_files(tmp_path, dict.fromkeys(["a.jpg", "b.jpg", "labels/a.png", "labels2/c.png"], b"x"))
-    images = find_folder_images(tmp_path, label_root=tmp_path / "labels")
+    images = find_folder_images(tmp_path, truth=pngs(tmp_path / "labels"))
     assert found_ids(images) == ["a", "b", "labels2/c"]
 
 
@@ -93,7 +108,10 @@ def test_labels_inside_the_source_are_no_images(tmp_path: Path) -> None:
     ("label_root", "message"),
     [
         ("gone", r"the label folder .*gone is not there"),
-        ("other", r"no image of .*in has a label below .*other: a label has .* such as a\.png$"),
+        (
+            "other",
+            r"no image of .*in has ground truth in .*other: it is of 1 images such as b, .* a$",
+        ),
         ("in", r"is given for images and labels: put the labels into a folder of their own$"),
     ],
 )
@@ -102,7 +120,7 @@ def test_label_folders_that_cannot_be_meant_are_refused(
 ) -> None:
     write_files(tmp_path, {"in/a.jpg": b"x", "other/b.png": b"x"})
     with pytest.raises(InputError, match=message):
-        find_folder_images(tmp_path / "in", label_root=tmp_path / label_root)
+        find_folder_images(tmp_path / "in", truth=pngs(tmp_path / label_root))
 
 
 def test_an_s3_prefix_is_a_folder(s3_server: S3Server) -> None:
@@ -115,9 +133,8 @@ def test_an_s3_prefix_is_a_folder(s3_server: S3Server) -> None:
             "gt/a.png": encoded(picture(seed=3)[:, :, 0]),
         },
     )
-    images = find_folder_images(
-        "s3://bucket/photos/in", label_root="s3://bucket/photos/gt/", storage_options=options
-    )
+    truth = open_ground_truth("s3://bucket/photos/gt/", "png:ade150", storage_options=options)
+    images = find_folder_images("s3://bucket/photos/in", truth=truth, storage_options=options)
     assert images == [
         ImageRef("a", "s3://bucket/photos/in/a.png", label_uri="s3://bucket/photos/gt/a.png"),
         ImageRef("x/b c", "s3://bucket/photos/in/x/b c.JPG"),
