@@ -8,9 +8,7 @@ import numpy as np
 from seg_assets.classes.mapping import ClassMap
 from seg_assets.classes.table import IGNORE_ID, ClassTable
 from seg_assets.errors import InputError
-
-# np.bincount works on 64-bit copies, so maps are counted in bands of about this many pixels.
-BAND_PIXELS = 1 << 20
+from seg_assets.metrics.pair_counts import count_byte_pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,27 +64,8 @@ class ConfusionMatrix:
             InputError: The maps differ in size or are not 2-D arrays of integers.
             UnknownClassError: Ids that are not in ``table``; the message names them.
         """
-        of_image = f" of {where}" if where else ""
-        table.check(prediction, f"the prediction{of_image}")
-        table.check(truth, f"the ground truth{of_image}")
-        if prediction.shape != truth.shape:
-            raise InputError(
-                f"the prediction{of_image} is {_size(prediction)} but the ground truth is "
-                f"{_size(truth)} (width x height); compare maps of the same image at the same size"
-            )
-        classes = len(table)
-        # Both kinds of 255 get the slot after the last class; one number then names the pair.
-        slot = np.arange(256, dtype=np.int64)
-        slot[IGNORE_ID] = classes
-        side = classes + 1
-        counts = np.zeros(side * side, np.int64)
-        height, width = truth.shape
-        rows = max(1, BAND_PIXELS // max(1, width))
-        for top in range(0, height, rows):
-            band = slice(top, top + rows)
-            pairs = slot[truth[band]] * side + slot[prediction[band]]
-            counts += np.bincount(pairs.ravel(), minlength=side * side)
-        return cls(table, counts.reshape(side, side)[:classes])
+        pairs = _count(prediction, truth, table, table, where)
+        return cls(table, np.hstack([pairs[: len(table), : len(table)], pairs[: len(table), -1:]]))
 
     @classmethod
     def from_list(cls, table: ClassTable, values: Sequence[int]) -> "ConfusionMatrix":
@@ -173,13 +152,45 @@ def compare(
             f"the prediction is mapped to {prediction_map.target.name!r} but the ground truth to "
             f"{truth_map.target.name!r}; map both to one class table"
         )
+    pairs = _count(prediction, truth, prediction_map.source, truth_map.source, where)
+    # the few pairs that occur are mapped, not the pixels
+    true, predicted = np.nonzero(pairs)
+    target = truth_map.target
+    counts = np.zeros((IGNORE_ID + 1, IGNORE_ID + 1), np.int64)
+    np.add.at(counts, (truth_map.lut[true], prediction_map.lut[predicted]), pairs[true, predicted])
+    counts = counts[: len(target)]
+    return ConfusionMatrix(target, np.hstack([counts[:, : len(target)], counts[:, -1:]]))
+
+
+def _count(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    prediction_table: ClassTable,
+    truth_table: ClassTable,
+    where: str,
+) -> np.ndarray:
+    """Count pairs of ids, (256, 256) int64: row truth, column prediction."""
     of_image = f" of {where}" if where else ""
-    return ConfusionMatrix.of(
-        prediction_map.apply(prediction, f"the prediction{of_image}"),
-        truth_map.apply(truth, f"the ground truth{of_image}"),
-        truth_map.target,
-        where,
+
+    def check() -> None:
+        prediction_table.check(prediction, f"the prediction{of_image}")
+        truth_table.check(truth, f"the ground truth{of_image}")
+
+    if prediction.shape != truth.shape or prediction.ndim != 2:
+        check()
+        raise InputError(
+            f"the prediction{of_image} is {_size(prediction)} but the ground truth is "
+            f"{_size(truth)} (width x height); compare maps of the same image at the same size"
+        )
+    if prediction.dtype != np.uint8 or truth.dtype != np.uint8:
+        check()
+    pairs = count_byte_pairs(
+        *(labels.astype(np.uint8, copy=False) for labels in (truth, prediction))
     )
+    # looking for strange ids in the counts saves looking at every pixel
+    if pairs[len(truth_table) : -1].any() or pairs[:, len(prediction_table) : -1].any():
+        check()
+    return pairs
 
 
 def _size(label_map: np.ndarray) -> str:

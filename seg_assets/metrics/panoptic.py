@@ -8,9 +8,7 @@ from typing import TypedDict
 import numpy as np
 
 from seg_assets.errors import InputError
-
-VOID = 0
-"""Segment id of pixels that belong to no segment."""
+from seg_assets.metrics.segment_matching import match_segments
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +32,25 @@ class PanopticSums:
         """Return the sums of no images, the neutral element of addition."""
         counts = (np.zeros(classes, np.int64) for _ in range(3))
         return cls(np.zeros(classes), *counts)
+
+    @classmethod
+    def from_list(cls, classes: int, values: Sequence[float]) -> "PanopticSums":
+        """Rebuild sums from `to_list`.
+
+        Raises:
+            InputError: not 4 C numbers.
+        """
+        if len(values) != 4 * classes:
+            raise InputError(
+                f"{len(values)} numbers are no panoptic sums of {classes} classes; "
+                f"{4 * classes} are wanted"
+            )
+        iou, *counts = np.asarray(values, np.float64).reshape(4, classes)
+        return cls(iou.copy(), *(count.astype(np.int64) for count in counts))
+
+    def to_list(self) -> list[float]:
+        """Return iou, matched, wrong and missed, C numbers each, for storage."""
+        return np.concatenate([self.iou, self.matched, self.wrong, self.missed]).tolist()
 
     def __add__(self, other: "PanopticSums") -> "PanopticSums":
         """Add the sums of other images.
@@ -90,81 +107,19 @@ def count_panoptic(
             f"the prediction{of_image} has shape {prediction.shape} but the ground truth "
             f"{truth.shape}; compare maps of the same image at the same size"
         )
-    shared, predicted_ids, true_ids = _count_pairs(prediction, truth)
-    _check(predicted_ids, predicted_classes, classes, f"the prediction{of_image}")
-    _check(true_ids, true_classes, classes, f"the ground truth{of_image}")
-
-    class_of_predicted = _classes_of(predicted_ids, predicted_classes)  # (P,), -1 for void
-    class_of_true = _classes_of(true_ids, true_classes)  # (T,)
-    is_crowd = np.isin(true_ids, list(crowds))
-    predicted_area, true_area = shared.sum(axis=0), shared.sum(axis=1)
-    on_void = shared[class_of_true < 0].sum(axis=0)  # (P,)
-
-    union = true_area[:, None] + (predicted_area - on_void)[None] - shared
-    same = class_of_true[:, None] == class_of_predicted[None]
-    comparable = same & ~is_crowd[:, None] & (class_of_true >= 0)[:, None]
-    iou = np.where(comparable, shared / np.maximum(union, 1), 0)
-    # above 0.5 a segment has one partner at most
-    true_hit, predicted_hit = np.nonzero(iou > 0.5)
-
-    on_crowd = np.where(same & is_crowd[:, None], shared, 0).sum(axis=0)
-    excused = on_void + on_crowd > 0.5 * predicted_area
-    wrong = (class_of_predicted >= 0) & ~excused
-    wrong[predicted_hit] = False
-    missed = (class_of_true >= 0) & ~is_crowd
-    missed[true_hit] = False
-    hit_classes = class_of_true[true_hit]
+    found = match_segments(prediction, truth, predicted_classes, true_classes, crowds, where)
+    for subject, known in (("prediction", predicted_classes), ("ground truth", true_classes)):
+        if outside := {value for value in known.values() if not 0 <= value < classes}:
+            raise InputError(
+                f"the {subject}{of_image} has class {min(outside)}, outside 0..{classes - 1}; "
+                "use training ids"
+            )
     return PanopticSums(
-        np.bincount(hit_classes, iou[true_hit, predicted_hit], classes),
-        np.bincount(hit_classes, minlength=classes),
-        np.bincount(class_of_predicted[wrong], minlength=classes),
-        np.bincount(class_of_true[missed], minlength=classes),
+        np.bincount(found.matched, found.ious, classes),
+        np.bincount(found.matched, minlength=classes),
+        np.bincount(found.wrong, minlength=classes),
+        np.bincount(found.missed, minlength=classes),
     )
-
-
-def _count_pairs(
-    prediction: np.ndarray, truth: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count the pixels of each pair of segments.
-
-    Returns:
-        Counts (T, P) int64, predicted ids (P,), true ids (T,); void is one of the ids if it occurs.
-    """
-    # Maps consist of runs of equal pairs; only the first pixel of each is looked at.
-    predicted, true = prediction.ravel(), truth.ravel()
-    begins = np.ones(predicted.shape, bool)
-    begins[1:] = (predicted[1:] != predicted[:-1]) | (true[1:] != true[:-1])
-    first = np.flatnonzero(begins)
-    lengths = np.diff(first, append=predicted.size)
-    predicted_ids, column = np.unique(predicted[first], return_inverse=True)
-    true_ids, row = np.unique(true[first], return_inverse=True)
-    size = len(true_ids) * len(predicted_ids)
-    pairs = np.bincount(row * len(predicted_ids) + column, lengths, size)
-    return (
-        pairs.reshape(len(true_ids), len(predicted_ids)).astype(np.int64),
-        predicted_ids,
-        true_ids,
-    )
-
-
-def _classes_of(ids: np.ndarray, classes: Mapping[int, int]) -> np.ndarray:
-    return np.array([-1 if i == VOID else classes[i] for i in ids.tolist()], np.int64)
-
-
-def _check(ids: np.ndarray, known: Mapping[int, int], classes: int, subject: str) -> None:
-    """Refuse a map and a list of segments that are not of one image."""
-    present = set(ids.tolist()) - {VOID}
-    if stray := present - known.keys():
-        raise InputError(
-            f"{subject} holds segment {min(stray)}, which has no class; list every segment"
-        )
-    if absent := known.keys() - present:
-        raise InputError(f"{subject} lists segment {min(absent)}, which has no pixel; leave it out")
-    outside = {value for value in known.values() if not 0 <= value < classes}
-    if outside:
-        raise InputError(
-            f"{subject} has class {min(outside)}, outside 0..{classes - 1}; use training ids"
-        )
 
 
 class Quality(TypedDict):

@@ -7,7 +7,6 @@ from hypothesis.extra import numpy as hnp
 from seg_assets.classes.mapping import ClassMap, load_class_map
 from seg_assets.classes.table import ClassTable, SemanticClass, load_class_table
 from seg_assets.errors import InputError, UnknownClassError
-from seg_assets.metrics import confusion as confusion_module
 from seg_assets.metrics.confusion import ConfusionMatrix, compare
 
 ABC = ClassTable(
@@ -43,14 +42,13 @@ def test_counts_equal_those_of_a_plain_loop(maps: tuple[np.ndarray, np.ndarray])
     np.testing.assert_array_equal(counts, count_one_by_one(*maps))
 
 
-@given(map_pairs(), st.integers(1, 30))
-def test_counts_do_not_depend_on_the_bands(
-    maps: tuple[np.ndarray, np.ndarray], band_pixels: int
+@given(map_pairs(), st.sampled_from([np.int16, np.int64, np.uint32]))
+def test_counts_do_not_depend_on_type_or_layout(
+    maps: tuple[np.ndarray, np.ndarray], dtype: type
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(confusion_module, "BAND_PIXELS", band_pixels)
-        banded = ConfusionMatrix.of(*maps, ABC)
-    np.testing.assert_array_equal(banded.counts, ConfusionMatrix.of(*maps, ABC).counts)
+    prediction, truth = maps
+    found = ConfusionMatrix.of(prediction.astype(dtype), np.asfortranarray(truth), ABC)
+    np.testing.assert_array_equal(found.counts, ConfusionMatrix.of(prediction, truth, ABC).counts)
 
 
 @given(map_pairs(), st.data())
@@ -134,6 +132,9 @@ def test_matrices_of_two_tables_cannot_be_added() -> None:
         ([[7]], [[0]], UnknownClassError, "the prediction of img holds class id 7"),
         ([[0]], [[3]], UnknownClassError, "the ground truth of img holds class id 3"),
         ([[7]], [[255]], UnknownClassError, "the prediction of img holds class id 7"),
+        ([[254]], [[1]], UnknownClassError, "the prediction of img holds class id 254"),
+        ([[7, 0]], [[3]], UnknownClassError, "the prediction of img holds class id 7"),
+        ([0], [0], InputError, r"the prediction of img has shape \(1,\)"),
     ],
 )
 def test_maps_that_cannot_be_compared_are_named(
@@ -174,6 +175,25 @@ def test_coco_predictions_meet_camvid_truth_in_merged19() -> None:
     expected[merged.id_of("car"), 19] = 1  # nothing predicted; Pole is not counted
     np.testing.assert_array_equal(matrix.counts, expected)
     assert matrix.table == merged
+
+
+@given(map_pairs(), st.lists(st.sampled_from([0, 1, 255]), min_size=6, max_size=6))
+def test_comparing_equals_mapping_every_pixel(
+    maps: tuple[np.ndarray, np.ndarray], becomes: list[int]
+) -> None:
+    two = ClassTable("two", "Two letters", ABC.classes[:2])
+    luts = np.full((2, 256), 255, np.uint8)
+    luts[:, :3] = np.reshape(becomes, (2, 3))
+    prediction_map, truth_map = (ClassMap(ABC, two, lut) for lut in luts)
+    found = compare(*maps, prediction_map=prediction_map, truth_map=truth_map)
+    expected = ConfusionMatrix.of(prediction_map.apply(maps[0]), truth_map.apply(maps[1]), two)
+    np.testing.assert_array_equal(found.counts, expected.counts)
+
+
+def test_negative_ids_and_ids_above_a_byte_are_named() -> None:
+    zeros = np.zeros((1, 2), np.int64)
+    with pytest.raises(UnknownClassError, match="the ground truth holds class ids -1, 256"):
+        ConfusionMatrix.of(zeros, np.array([[-1, 256]]), ABC)
 
 
 def test_maps_must_meet_in_one_table() -> None:

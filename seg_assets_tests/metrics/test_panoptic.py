@@ -190,3 +190,24 @@ def test_tables_of_other_sizes_are_refused() -> None:
         PanopticSums.empty(2) + PanopticSums.empty(3)
     with pytest.raises(InputError, match="3 classes are said to be things or stuff"):
         panoptic_scores(PanopticSums.empty(2), [True, False, True])
+
+
+@given(hnp.arrays(np.int64, (3, 2), elements=st.integers(0, 2**40)), st.floats(0, 1e6))
+def test_stored_sums_come_back(counts: np.ndarray, iou: float) -> None:
+    sums = PanopticSums(np.array([iou, 0.1]), *counts)
+    again = PanopticSums.from_list(2, sums.to_list())
+    assert as_tuple(again) == as_tuple(sums)
+    assert again.matched.dtype == np.int64
+    with pytest.raises(InputError, match="8 numbers are no panoptic sums of 3 classes; 12"):
+        PanopticSums.from_list(3, sums.to_list())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int64])
+def test_ids_of_any_integer_type_and_size(dtype: type) -> None:
+    prediction, truth = (ids.astype(dtype) for ids in golden_maps())
+    expected = count_panoptic(*golden_maps()[:1], CLASSES, golden_maps()[1], CLASSES, classes=2)
+    far = 0 if dtype == np.uint8 else (1000 if dtype == np.uint16 else 256**3 - 100)
+    moved = [np.where(ids > 0, ids + far, 0).astype(dtype) for ids in (prediction, truth)]
+    classes = {i + far: c for i, c in CLASSES.items()}
+    found = count_panoptic(moved[0], classes, moved[1], classes, classes=2)
+    assert as_tuple(found) == as_tuple(expected)
