@@ -95,10 +95,19 @@ def read_label_map(
         _check_numbers(ids > 150, ids, uri, "ADE20K's labels go from 1 to 150, and 0 is no label")
         ids = ids - np.uint8(1)  # 0, no label, becomes 255 by the wrap of uint8
     elif name == "cityscapes_ids":
-        unknown = (ids >= _CITYSCAPES_LABELS) & (ids != IGNORE_ID)
-        _check_numbers(unknown, ids, uri, "Cityscapes' label ids go from 0 to 33")
+        check_cityscapes_labels(ids, uri)
         ids = _train_ids()[ids]
     return ids
+
+
+def check_cityscapes_labels(label_ids: np.ndarray, where: str) -> None:
+    """Refuse numbers that are no label ids of Cityscapes, which go from 0 to 33, nor 255.
+
+    Raises:
+        UnknownClassError: it holds others; the message names them.
+    """
+    unknown = (label_ids >= _CITYSCAPES_LABELS) & (label_ids != IGNORE_ID)
+    _check_numbers(unknown, label_ids, where, "Cityscapes' label ids go from 0 to 33")
 
 
 def _train_ids() -> np.ndarray:

@@ -13,6 +13,8 @@ share the truth of the clear one.
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+import numpy as np
+
 from seg_assets.data.files import Folder, open_folder
 from seg_assets.data.ground_truth.image_truth import ImageTruth
 from seg_assets.data.ground_truth.label_files import (
@@ -23,11 +25,13 @@ from seg_assets.data.ground_truth.label_files import (
 )
 from seg_assets.data.ground_truth.segments import truth_of_segments
 from seg_assets.data.id_maps import read_id_map
+from seg_assets.data.label_maps import check_cityscapes_labels
 from seg_assets.data.panoptic.converters.cityscapes import (
     LABEL_IDS,
+    OFFSET,
     cityscapes_to_panoptic,
 )
-from seg_assets.errors import ImageError, InputError
+from seg_assets.errors import InputError
 
 _IMAGE = "_leftImg8bit"
 _FINE, _COARSE = "_gtFine", "_gtCoarse"
@@ -89,10 +93,8 @@ class CityscapesIds(CityscapesLabels):
         if not found or open_folder(instances, self.storage_options).kind() != "file":
             return classes
         ids = read_id_map(instances, classes.label_map.shape, self.storage_options)
-        try:
-            segmented = cityscapes_to_panoptic(ids, image=PurePosixPath(uri).name)
-        except InputError as error:
-            raise ImageError(f"{instances} cannot be read: {error}") from error
+        check_cityscapes_labels(np.where(ids >= OFFSET, ids // OFFSET, ids), instances)
+        segmented = cityscapes_to_panoptic(ids, image=PurePosixPath(uri).name)
         class_of = {label_id: train_id for train_id, label_id in enumerate(LABEL_IDS)}
         return truth_of_segments(classes.label_map, segmented, class_of, self.table.things)
 
