@@ -7,7 +7,6 @@ background up to the first, mask up to the second, and so on.
 import numpy as np
 from numba import njit
 
-_COLUMNS, _ROWS = 64, 16  # of a block that is turned while it lies in the cache
 _MOST_DIGITS = 12  # of a number: 60 bits
 
 
@@ -59,8 +58,54 @@ def fill_runs(ends, pixels):
         pixels[ends[i] : ends[i + 1]] = 1
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _swap(a, b, shift, part):
+    """Exchange the upper parts of one word's groups of bytes for the lower parts of another's."""
+    changed = ((a >> shift) ^ b) & part
+    return a ^ (changed << shift), b ^ changed
+
+
 @njit(cache=True, nogil=True)
-def paint_over(ends, first, runs, values, picture):
+def _turn(source, row, word, target, column, place):
+    """Write 8 x 8 bytes that lie in 8 words of one array turned into 8 words of another.
+
+    Byte j of word source[row + i, word] becomes byte i of target[column + j, place].
+    """
+    a, b, c, d = (
+        source[row, word],
+        source[row + 1, word],
+        source[row + 2, word],
+        source[row + 3, word],
+    )
+    e, f, g, h = (
+        source[row + 4, word],
+        source[row + 5, word],
+        source[row + 6, word],
+        source[row + 7, word],
+    )
+    shift, part = np.uint64(32), np.uint64(0x00000000FFFFFFFF)
+    a, e = _swap(a, e, shift, part)
+    b, f = _swap(b, f, shift, part)
+    c, g = _swap(c, g, shift, part)
+    d, h = _swap(d, h, shift, part)
+    shift, part = np.uint64(16), np.uint64(0x0000FFFF0000FFFF)
+    a, c = _swap(a, c, shift, part)
+    b, d = _swap(b, d, shift, part)
+    e, g = _swap(e, g, shift, part)
+    f, h = _swap(f, h, shift, part)
+    shift, part = np.uint64(8), np.uint64(0x00FF00FF00FF00FF)
+    a, b = _swap(a, b, shift, part)
+    c, d = _swap(c, d, shift, part)
+    e, f = _swap(e, f, shift, part)
+    g, h = _swap(g, h, shift, part)
+    target[column, place], target[column + 1, place] = a, b
+    target[column + 2, place], target[column + 3, place] = c, d
+    target[column + 4, place], target[column + 5, place] = e, f
+    target[column + 6, place], target[column + 7, place] = g, h
+
+
+@njit(cache=True, nogil=True)
+def paint_over(ends, first, runs, values, height, picture, turned):
     """Paint masks over a picture, one after the other.
 
     The picture is turned block by block, so that runs lie in one piece and in the cache.
@@ -69,29 +114,35 @@ def paint_over(ends, first, runs, values, picture):
         ends: Where runs of masks end, int64.
         first: Where in it each mask begins, (N,) int64.
         runs: How many runs each mask has, (N,) int64.
-        values: What each mask is painted with, (N,) of the picture's type.
-        picture: (H, W), C-contiguous; is painted over. H x W is where the runs of masks end.
+        values: What each mask is painted with, (N,) uint8.
+        height: Rows of the masks.
+        picture: (H, W) uint8, C-contiguous; is painted over. H and W are those of the masks or
+            more, multiples of 8.
+        turned: A buffer for some columns of the picture, (columns, rows) uint8, C-contiguous; both
+            multiples of 8, rows at least H.
     """
-    height, width = picture.shape
-    pixels = np.empty(_COLUMNS * height, picture.dtype)
+    words, columns_as_words = picture.view(np.uint64), turned.view(np.uint64)
+    pixels, stride = turned.reshape(-1), turned.shape[1]
     position = first.copy()
-    for left in range(0, width, _COLUMNS):
-        columns = min(_COLUMNS, width - left)
-        for top in range(0, height, _ROWS):
-            for x in range(columns):
-                for y in range(top, min(top + _ROWS, height)):
-                    pixels[x * height + y] = picture[y, left + x]
-        begin, stop = left * height, (left + columns) * height
+    for left in range(0, picture.shape[1], len(turned)):
+        right = min(left + len(turned), picture.shape[1])
+        for y in range(0, len(picture), 8):
+            for x in range(left, right, 8):
+                _turn(words, y, x // 8, columns_as_words, x - left, y // 8)
+        begin, stop = left * height, right * height
         for n in range(len(values)):
             i, last = position[n], first[n] + runs[n]
             while i + 1 < last and ends[i] < stop:
                 start, end = max(ends[i], begin) - begin, min(ends[i + 1], stop) - begin
-                pixels[start:end] = values[n]
+                if start < end:
+                    # In the buffer columns are longer; what follows them belongs to nobody.
+                    start += start // height * (stride - height)
+                    end += (end - 1) // height * (stride - height)
+                    pixels[start:end] = values[n]
                 if ends[i + 1] > stop:
                     break  # the run goes on in the next block
                 i += 2
             position[n] = i
-        for top in range(0, height, _ROWS):
-            for y in range(top, min(top + _ROWS, height)):
-                for x in range(columns):
-                    picture[y, left + x] = pixels[x * height + y]
+        for y in range(0, len(picture), 8):
+            for x in range(left, right, 8):
+                _turn(columns_as_words, x - left, y // 8, words, y, x // 8)

@@ -16,6 +16,9 @@ import numpy as np
 
 from seg_assets.errors import InputError
 
+_CACHE_LINE = 64  # bytes
+_COLUMNS = 64  # that are turned and painted together
+
 
 class MaskRuns(NamedTuple):
     """The runs of several masks of one size, down their columns.
@@ -114,13 +117,16 @@ def paint_ends(ends: np.ndarray, height: int, width: int) -> np.ndarray:
     return pixels.view(np.bool_).reshape(width, height).T
 
 
-def paint_masks(masks: MaskRuns, values: np.ndarray, picture: np.ndarray) -> None:
+def paint_masks(masks: MaskRuns, values: np.ndarray, picture: np.ndarray) -> np.ndarray:
     """Paint masks over a picture, in their order.
 
     Args:
         masks: of the picture's size, as `read_mask_runs` gives them.
-        values: what each mask is painted with, (N,) of the picture's type.
-        picture: (H, W), C-contiguous; is painted over.
+        values: what each mask is painted with, (N,) uint8.
+        picture: (H, W) uint8; stays as it is.
+
+    Returns:
+        (H, W) uint8, C-contiguous.
 
     Raises:
         ValueError: the arrays do not fit together.
@@ -129,10 +135,19 @@ def paint_masks(masks: MaskRuns, values: np.ndarray, picture: np.ndarray) -> Non
 
     if (
         picture.ndim != 2
-        or not picture.flags.c_contiguous
-        or values.dtype != picture.dtype
+        or picture.dtype != np.uint8
+        or values.dtype != np.uint8
         or values.shape != masks.first.shape
         or (masks.ends[masks.first + masks.runs - 1] != picture.size).any()
     ):
         raise ValueError("masks, values and picture do not fit together")
-    paint_over(masks.ends, masks.first, masks.runs, values, picture)
+    height, width = picture.shape
+    if picture.size == 0:
+        return picture.copy()
+    # The kernel turns squares of 8 x 8 pixels. Columns an odd number of cache lines apart do not
+    # compete for the same places in the cache.
+    padded = np.empty((-(-height // 8) * 8, -(-width // 8) * 8), np.uint8)
+    padded[:height, :width] = picture
+    turned = np.empty((_COLUMNS, (-(-height // _CACHE_LINE) | 1) * _CACHE_LINE), np.uint8)
+    paint_over(masks.ends, masks.first, masks.runs, values, height, padded, turned)
+    return np.ascontiguousarray(padded[:height, :width])

@@ -76,9 +76,9 @@ def map_of_masks(masks: dict[int, Rle], height: int, width: int) -> np.ndarray:
     """
     if not all(0 <= label <= 255 for label in masks):
         raise InputError(f"labels of a map are 0 to 255, not {sorted(masks)}")
-    label_map = np.full((height, width), 255, np.uint8)
+    nothing = np.full((height, width), 255, np.uint8)
     runs = runs_of(list(masks.values()), height, width)
-    paint_masks(runs, np.array(list(masks), np.uint8), label_map)
+    label_map = paint_masks(runs, np.array(list(masks), np.uint8), nothing)
     covered = np.bincount(label_map.ravel(), minlength=256)
     for label, mask in masks.items():
         if covered[label] < mask.area:

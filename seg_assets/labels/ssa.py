@@ -151,10 +151,8 @@ def paint_votes(
         )
     masks = runs_of([record.rle for record in records], *label_map.shape)
     painted = [i for i in paint_order(records) if i in classes]
-    result = np.array(label_map, np.uint8, order="C")
     values = np.array([classes[i] for i in painted], np.uint8)
-    paint_masks(masks.pick(painted), values, result)
-    return result
+    return paint_masks(masks.pick(painted), values, label_map)
 
 
 def paint_order(records: Sequence[MaskRecord]) -> list[int]:

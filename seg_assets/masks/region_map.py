@@ -47,8 +47,11 @@ def paint_regions(records: Sequence[MaskRecord], height: int, width: int) -> Reg
     """
     order = np.argsort(np.array([record.area for record in records], np.int64), kind="stable")
     masks = runs_of([record.rle for record in records], height, width)
-    ids = np.zeros((height, width), np.int32)
-    largest_first = order[::-1]
-    ranks = np.arange(len(order), 0, -1, dtype=np.int32)
-    paint_masks(masks.pick(largest_first), ranks, ids)
+    largest_first = masks.pick(order[::-1])
+    numbers = np.arange(len(order), 0, -1)
+    nothing = np.zeros((height, width), np.uint8)
+    ids = paint_masks(largest_first, (numbers & 255).astype(np.uint8), nothing).astype(np.int32)
+    for byte in range(1, -(-len(order).bit_length() // 8)):
+        values = (numbers >> 8 * byte & 255).astype(np.uint8)
+        ids |= paint_masks(largest_first, values, nothing).astype(np.int32) << 8 * byte
     return RegionMap(ids=ids, mask_ids=order.astype(np.int64))

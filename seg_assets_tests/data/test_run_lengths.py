@@ -5,7 +5,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as coco
 
-from seg_assets.data.run_lengths import paint_runs, read_runs
+from seg_assets.data.run_lengths import (
+    paint_ends,
+    paint_masks,
+    paint_runs,
+    read_mask_runs,
+    read_runs,
+)
 from seg_assets.errors import InputError
 
 MASKS = arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=40))
@@ -39,3 +45,60 @@ def test_any_bytes_are_refused_or_add_up(counts: bytes) -> None:
         return
     assert runs.sum() == 48
     assert runs.min() >= 0
+
+
+def _counts(mask: np.ndarray) -> bytes:
+    return coco.encode(np.asfortranarray(mask, np.uint8))["counts"]
+
+
+@given(
+    arrays.array_shapes(min_dims=2, max_dims=2, max_side=80).flatmap(
+        lambda shape: st.tuples(
+            arrays.arrays(np.uint8, shape), st.lists(arrays.arrays(np.bool_, shape), max_size=4)
+        )
+    )
+)
+def test_masks_are_painted_one_over_the_other(case: tuple[np.ndarray, list[np.ndarray]]) -> None:
+    picture, masks = case
+    before = picture.copy()
+    runs = read_mask_runs([_counts(mask) for mask in masks], *picture.shape)
+    values = np.arange(1, len(masks) + 1, dtype=np.uint8)
+    painted = paint_masks(runs, values, picture)
+    np.testing.assert_array_equal(picture, before)
+    expected = before
+    for mask, value in zip(masks, values, strict=True):
+        expected[mask] = value
+    np.testing.assert_array_equal(painted, expected)
+    assert painted.flags.c_contiguous
+
+
+def test_masks_can_be_picked_in_another_order() -> None:
+    masks = [np.array([[1, 1, 0]]), np.array([[0, 1, 1]])]
+    runs = read_mask_runs([_counts(mask) for mask in masks], 1, 3)
+    values = np.array([5, 6], np.uint8)
+    nothing = np.zeros((1, 3), np.uint8)
+    assert paint_masks(runs, values, nothing).tolist() == [[5, 6, 6]]
+    assert paint_masks(runs.pick([1, 0]), values, nothing).tolist() == [[6, 6, 5]]
+    assert runs.of(1).tolist() == [1, 3]
+
+
+def test_the_damaged_mask_is_named() -> None:
+    with pytest.raises(InputError, match="^run lengths of mask 1 do not describe a mask of 1 x 3"):
+        read_mask_runs([b"3", b"4"], 1, 3)
+
+
+def test_arrays_that_do_not_fit_together_are_refused() -> None:
+    runs = read_mask_runs([b"3"], 1, 3)
+    one = np.ones(1, np.uint8)
+    with pytest.raises(ValueError, match="do not fit together"):
+        paint_masks(runs, one, np.zeros((2, 3), np.uint8))
+    with pytest.raises(ValueError, match="do not fit together"):
+        paint_masks(runs, np.ones(2, np.uint8), np.zeros((1, 3), np.uint8))
+    with pytest.raises(ValueError, match="do not fit together"):
+        paint_masks(runs, one, np.zeros((1, 3), np.int32))
+
+
+@pytest.mark.parametrize("ends", [[], [2], [4, 3], [3, 2, 3]])
+def test_ends_that_do_not_ascend_to_the_last_pixel_are_refused(ends: list[int]) -> None:
+    with pytest.raises(ValueError, match="must ascend to 1 x 3"):
+        paint_ends(np.array(ends, np.int64), 1, 3)

@@ -115,6 +115,24 @@ def test_a_covered_mask_has_a_number_and_no_pixels():
     assert pixels.tolist() == [2, 2]
 
 
+def test_more_masks_than_a_byte_can_count():
+    """Of 300 masks, each holds the ones before it and one pixel more."""
+    masks = [np.arange(301)[None] <= i for i in range(300)]
+    painted = paint_regions([_record(mask) for mask in masks], 1, 301)
+    assert painted.ids.tolist() == [[*range(1, 301), 0]]
+    assert painted.ids.dtype == np.int32
+
+
+@pytest.mark.parametrize("size", [(1, 200), (200, 1), (63, 65), (64, 64), (130, 190)])
+def test_large_maps_equal_the_pairwise_rule(size: tuple[int, int]):
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[: size[0], : size[1]]
+    masks = [x < size[1] // 2, y > size[0] // 3, random.random(size) > 0.5, np.ones(size, bool)]
+    masks += [np.hypot(y - size[0] / 2, x - size[1] / 2) < r for r in (20, 50, 55)]
+    painted = paint_regions([_record(mask) for mask in masks], *size)
+    np.testing.assert_array_equal(painted.ids, _pairwise(masks, size))
+
+
 def test_no_masks_make_a_map_of_zeros():
     painted = paint_regions([], 3, 5)
     assert painted.ids.tolist() == np.zeros((3, 5), int).tolist()
