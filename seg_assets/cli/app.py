@@ -18,6 +18,8 @@ from seg_assets.errors import InputError, SegAssetsError
 COMMANDS = {
     "data": "Prepare data sets for training.",
     "demo": "Label generated scenes with small models, and show the result.",
+    "evaluate": "Compare label maps with ground truth, from wherever they are.",
+    "export": "Write finished shards in other people's formats.",
     "label": "Label a folder, an image or a tar file without Dagster.",
     "models": "List, download and verify the weights.",
     "prompt": "Cut out of an image what points and boxes tell.",
