@@ -128,6 +128,12 @@ def test_pavement_is_ground_in_merged19_either_way() -> None:
         ("cityscapes19", "camvid11", []),
         ("ade150", "base28", ["pole"]),
         ("ade150", "merged19", ["pole"]),
+        ("coco133", "voc21", []),
+        ("ade150", "voc21", ["animal"]),
+        ("base28", "voc21", ["furniture", "animal", "other"]),
+        ("base28", "ade150", ["furniture", "other"]),
+        ("voc21", "base28", ["background"]),
+        ("voc21", "merged19", ["background"]),
     ],
 )
 def test_only_these_classes_have_no_counterpart(
@@ -144,6 +150,14 @@ def test_only_these_classes_have_no_counterpart(
         ("ade150", "camvid11", []),
         ("coco133", "cityscapes19", ["pole", "rider"]),
         ("ade150", "base28", []),
+        ("coco133", "voc21", []),
+        ("ade150", "voc21", ["bird", "cat", "cow", "dog", "horse", "sheep", "train"]),
+        ("ade150", "cityscapes19", ["rider", "train"]),
+        (
+            "base28",
+            "cityscapes19",
+            ["pole", "rider", "truck", "bus", "train", "motorcycle"],
+        ),
     ],
 )
 def test_only_these_classes_are_never_reached(
@@ -167,12 +181,67 @@ def test_only_these_classes_are_never_reached(
         ("ade150", "column", "merged19", "structure"),
         ("coco133", "person", "camvid11", "Pedestrian"),
         ("coco133", "grass-merged", "cityscapes19", "terrain"),
+        ("coco133", "couch", "voc21", "sofa"),
+        ("coco133", "truck", "voc21", "background"),
+        ("coco133", "table-merged", "voc21", "background"),
+        ("coco133", "table-merged", "ade150", "table"),
+        ("coco133", "motorcycle", "ade150", "minibike"),
+        ("coco133", "zebra", "ade150", "animal"),
+        ("coco133", "pavement-merged", "ade150", "sidewalk"),
+        ("ade150", "armchair", "voc21", "chair"),
+        ("ade150", "truck", "voc21", "background"),
+        ("ade150", "plant", "voc21", "pottedplant"),
+        ("ade150", "van", "cityscapes19", "car"),
+        ("ade150", "streetlight", "cityscapes19", "pole"),
+        ("base28", "minibike", "ade150", "bicycle"),
+        ("base28", "minibike", "voc21", "bicycle"),
+        ("base28", "streetlight", "cityscapes19", "traffic light"),
+        ("base28", "tree", "voc21", "background"),
+        ("voc21", "motorbike", "base28", "car"),
+        ("voc21", "sofa", "merged19", "furniture"),
     ],
 )
 def test_documented_choices_hold(source: str, name: str, target: str, becomes: str) -> None:
     class_map = load_class_map(source, target)
     class_id = class_map.lut[class_map.source.id_of(name)]
     assert class_map.target.name_of(int(class_id)) == becomes
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "exceptions"),
+    [
+        ("coco133", "voc21", {}),
+        ("coco133", "ade150", {}),
+        ("base28", "ade150", {"minibike": "bicycle", "streetlight": "traffic light"}),
+        ("base28", "cityscapes19", {}),
+        ("base28", "voc21", {}),
+        ("ade150", "cityscapes19", {}),
+        ("ade150", "voc21", {}),
+    ],
+)
+def test_a_class_goes_to_the_class_of_its_name(
+    source: str, target: str, exceptions: dict[str, str]
+) -> None:
+    class_map = load_class_map(source, target)
+    for name in set(class_map.source.names) & set(class_map.target.names):
+        becomes = class_map.target.name_of(int(class_map.lut[class_map.source.id_of(name)]))
+        assert becomes == exceptions.get(name, name)
+
+
+def test_vocs_classes_go_where_coco_sends_the_same_thing() -> None:
+    """Through COCO's names and the published map: what VOC calls by another name comes last."""
+    others = {
+        "aeroplane": "airplane",
+        "diningtable": "dining table",
+        "motorbike": "motorcycle",
+        "pottedplant": "potted plant",
+        "sofa": "couch",
+        "tvmonitor": "tv",
+    }
+    voc, coco = load_class_map("voc21", "base28"), load_class_map("coco133", "base28")
+    for item in voc.source.classes[1:]:
+        same = coco.source.id_of(others.get(item.name, item.name))
+        assert voc.lut[item.id] == coco.lut[same]
 
 
 def test_camvid_is_reached_as_its_data_sheet_says(shared_dir: Path) -> None:

@@ -1,8 +1,10 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from seg_assets.classes.table import (
     ClassTable,
@@ -75,6 +77,20 @@ def test_cityscapes19_and_camvid11_have_their_standard_colors(shared_dir: Path) 
     camvid = json.loads((shared_dir / "data/camvid/classes.json").read_text())
     expected = [(c["id"], c["name"], tuple(c["rgb"])) for c in camvid["classes"][:11]]
     assert [(c.id, c.name, c.color) for c in load_class_table("camvid11").classes] == expected
+
+
+def test_voc21_has_the_palette_of_its_own_files(shared_dir: Path) -> None:
+    """The PNGs of the data set carry the colours; its black background is grey here."""
+    path = shared_dir / "data/voc/SegmentationClass/2011_000003.png"
+    stored = Image.open(path).getpalette() or []
+    colors = [tuple(stored[3 * k : 3 * k + 3]) for k in range(21)]
+    table = load_class_table("voc21")
+    assert [c.color for c in table.classes[1:]] == colors[1:]
+    assert (colors[0], table.classes[0].name) == ((0, 0, 0), "background")
+    assert table.things == frozenset(range(1, 21))
+    names = (shared_dir / "data/voc/class_names.txt").read_text().split("\n")
+    plain = [re.sub("[^a-z]", "", name) for name in names if name]
+    assert list(table.names) == plain
 
 
 def test_names_and_ids_lead_to_each_other() -> None:
