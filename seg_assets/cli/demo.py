@@ -30,6 +30,8 @@ ASSETS = (
     "region_labels",
     "semantic_maps",
     "merged_maps",
+    "ssa_masks",
+    "ssa_maps",
     "evaluation_metrics",
 )
 INSTANCE = """\
@@ -181,7 +183,8 @@ def _tell(
     environment: Mapping[str, str],
     seconds: float,
 ) -> None:
-    from seg_assets.stages.evaluation import REPORT_PATH, SAM_SEEM  # noqa: PLC0415
+    from seg_assets.stages.evaluation import METHODS, SAM_SEEM  # noqa: PLC0415
+    from seg_assets.stages.evaluation_report import REPORT_FOLDER, REPORT_PATH  # noqa: PLC0415
 
     report = json.loads(store.read_bytes(REPORT_PATH))
     scores = report["scores"][SAM_SEEM]
@@ -189,6 +192,13 @@ def _tell(
         f"\ndone in {seconds:.0f} s: {report['images']} scenes, mIoU {scores['miou']:.3f}, "
         f"pixel accuracy {scores['aacc']:.3f} ({scores['table']} classes)"
     )
+    others = [
+        f"{METHODS[method]} {found['miou']:.3f}"
+        for method, found in report["scores"].items()
+        if method != SAM_SEEM
+    ]
+    best = report["masks"]["oracle"]["miou"]
+    click.echo(f"beside it:  mIoU of {', '.join(others)}; with these masks at most {best:.3f}")
     click.echo(
         f"masks: the best one of each of {objects.objects} objects has a mean IoU of "
         f"{objects.iou:.3f}; discs in their place would have {objects.disc_iou:.3f}"
@@ -197,7 +207,7 @@ def _tell(
         f"\npictures   {out / 'pictures'} ({pictures} scenes: image, regions, labels, truth)"
     )
     click.echo(f"results    {out / 'store'} (Parquet; docs/storage.md says how to read it)")
-    click.echo(f"numbers    {store.location(REPORT_PATH)}")
+    click.echo(f"report     {store.location(REPORT_FOLDER)}/index.html (open it in a browser)")
     kept = ("DAGSTER_HOME", "SEG_DATA_DIR", "SEG_SAM_MODEL", "SEG_SEEM_MODEL")
     shown = " ".join(f"{name}={environment[name]}" for name in kept)
     click.echo(f"graph      {shown} \\")

@@ -29,10 +29,17 @@ name_shards = dg.define_asset_job(
     partitions_def=shards,
 )
 
+vote_shards = dg.define_asset_job(
+    "vote_shards",
+    selection=dg.AssetSelection.assets("raw_images", "sam_masks", "ssa_masks", "ssa_maps"),
+    description="SSA alone: masks, and the vote of the segmentor that the run config names.",
+    partitions_def=shards,
+)
+
 score_shards = dg.define_asset_job(
     "score_shards",
     selection=dg.AssetSelection.assets("evaluation_metrics"),
-    description="Label maps against ground truth.",
+    description="Label maps and masks against ground truth.",
     partitions_def=shards,
 )
 

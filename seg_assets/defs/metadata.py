@@ -7,11 +7,9 @@ from typing import Any
 import dagster as dg
 
 from seg_assets.labels.tables import stored_classes
-from seg_assets.stages.evaluation import METHODS, SAM_SEEM, SEEM, Evaluation
 from seg_assets.stages.run import StageReport
 from seg_assets.storage.store import Store
 
-TOTALS = ("miou", "fwiou", "macc", "aacc")
 Metadata = dict[str, Any]  # what Dagster takes as metadata, which has no public type
 
 
@@ -103,32 +101,12 @@ def region_metadata(store: Store, shard: str) -> Metadata:
     return metadata
 
 
-def evaluation_metadata(result: Evaluation) -> Metadata:
-    """Total scores of SAM + SEEM as numbers; of all methods, and per class, as tables.
-
-    The totals of other methods are numbers too, so that Dagster plots them: `seem_miou` and so on.
-    """
-    metadata: Metadata = {
-        "images_with_truth": result.images,
-        "images_without_truth": result.without_truth,
-        "images_failed": result.failed,
-    }
-    scores = result.scores()
-    if not scores:
-        return metadata
-    lines = ["| method | mIoU | fwIoU | mAcc | aAcc |", "| --- | --- | --- | --- | --- |"]
-    for method, found in scores.items():
-        totals = {name: round(getattr(found, name), 4) for name in TOTALS}
-        prefix = "" if method == SAM_SEEM else f"{method}_"
-        metadata |= {f"{prefix}{name}": number for name, number in totals.items()}
-        cells = [f"{number:.3f}" for number in totals.values()]
-        lines.append(f"| {METHODS[method]} | {' | '.join(cells)} |")
-    metadata["methods"] = dg.MetadataValue.md("\n".join(lines))
-    lines = ["| class | IoU | accuracy | precision | IoU of SEEM alone |", "| --- |" + " --- |" * 4]
-    for row, alone in zip(scores[SAM_SEEM].rows(), scores[SEEM].rows(), strict=True):
-        if row["iou"] is not None or alone["iou"] is not None:
-            numbers = [row["iou"], row["accuracy"], row["precision"], alone["iou"]]
-            cells = ["-" if number is None else f"{number:.3f}" for number in numbers]
-            lines.append(f"| {row['name']} | {' | '.join(cells)} |")
-    metadata["per_class"] = dg.MetadataValue.md("\n".join(lines))
+def vote_metadata(store: Store, shard: str) -> Metadata:
+    """How clearly the segmentor's map names the masks, and how many are left to it."""
+    reader = store.open_shard("ssa_masks", shard)
+    votes = reader.read(columns=["vote_share", "kept"]).to_pandas()
+    metadata: Metadata = {"masks_per_image": round(len(votes) / max(len(reader), 1), 2)}
+    if len(votes):
+        metadata["mean_vote_share"] = round(float(votes["vote_share"].mean()), 4)
+        metadata["kept_share"] = round(float(votes["kept"].mean()), 4)
     return metadata

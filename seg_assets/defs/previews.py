@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from seg_assets.data.images import read_row
+from seg_assets.evaluation.tally import Tally
 from seg_assets.labels.tables import stored_classes
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
-from seg_assets.stages.evaluation import SAM_SEEM, Evaluation
 from seg_assets.storage.png import decode_label_map
 from seg_assets.storage.store import Store
 
@@ -75,14 +75,14 @@ def label_maps(store: Store, shard: str, asset: str) -> dict[str, dg.MetadataVal
     }
 
 
-def evaluation(result: Evaluation) -> dict[str, dg.MetadataValue]:
-    """IoU per class and confusion matrix of SAM + SEEM; nothing without ground truth."""
-    scores = result.scores().get(SAM_SEEM)
+def evaluation(tally: Tally) -> dict[str, dg.MetadataValue]:
+    """IoU per class and confusion matrix of the first label set; nothing without ground truth."""
+    scores = next(iter(tally.scores().values()), None)
     if scores is None:
         return {}
     from seg_assets.viz.charts import bar_chart, confusion_chart  # noqa: PLC0415  # matplotlib
 
-    confusion = result.confusions[SAM_SEEM]
+    confusion = next(iter(tally.label_sets.values())).confusion
     table = confusion.table
     rated = [
         (row["id"], row["name"], row["iou"]) for row in scores.rows() if row["iou"] is not None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from seg_assets.errors import SegAssetsError, StoreError
+from seg_assets.errors import ComparisonError, SegAssetsError, StoreError
 from seg_assets.stages.overlap import Outcome, Steps, overlapped
 from seg_assets.stages.progress import Progress
 from seg_assets.storage.reader import ShardReader
@@ -29,10 +29,14 @@ CODE_VERSIONS = {
     "seem_logits": "2",
     "seem_labels": "2",
     "region_labels": "2",
+    "ssa_masks": "1",
+    "ssa_maps": "1",
     "semantic_maps": "2",
     "merged_maps": "2",
-    "evaluation_metrics": "2",
-    "evaluation_report": "2",
+    "evaluation_metrics": "3",
+    "evaluation_masks": "1",
+    "evaluation_objects": "1",
+    "evaluation_report": "3",
     "training_categories": "1",
     "training_panoptic": "1",
     "training_semantic": "1",
@@ -181,14 +185,15 @@ def _process_images(
     waiting = {asset: set(writer.pending) for asset, writer in writers.items()}
     begun = any(writer.reused for writer in writers.values())
     limit = LATER_SYSTEMATIC_FAILURES if begun else SYSTEMATIC_FAILURES
-    failed: dict[str, str] = {}  # to be recorded once it is clear that the images are at fault
+    # to be recorded once it is clear that the images are at fault: what failed, and why
+    failed: dict[str, tuple[str | None, str]] = {}
     unexpected = 0
 
     def record_failures() -> None:
-        for image_id, message in failed.items():
+        for image_id, (kind, message) in failed.items():
             for asset, writer in writers.items():
                 if image_id in waiting[asset]:
-                    writer.fail(image_id, asset, message)
+                    writer.fail(image_id, kind or asset, message)
         failed.clear()
 
     for image_id, outcome in _outcomes(pending, process):
@@ -197,10 +202,11 @@ def _process_images(
         except StoreError:
             raise
         except SegAssetsError as error:
-            failed[image_id] = str(error)
+            kind = error.kind if isinstance(error, ComparisonError) else None
+            failed[image_id] = kind, str(error)
         except Exception as error:  # one image must not stop the shard: it is recorded later
             logger.exception("image %s failed", image_id)
-            failed[image_id] = f"{type(error).__name__}: {error}"
+            failed[image_id] = None, f"{type(error).__name__}: {error}"
             unexpected += 1
             if unexpected >= limit:
                 raise

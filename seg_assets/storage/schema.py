@@ -149,8 +149,38 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
                 "indexed PNG of merged ids (as merged19), 255 = no label",
             ),
         ),
+        "ssa_masks": _schema(
+            column("mask_id", pa.int32(), "the row of sam_masks that is named"),
+            column(
+                "class_id",
+                pa.int32(),
+                "class of most of the mask's pixels in the segmentor's map, 255 = none has one",
+            ),
+            column("vote_share", pa.float64(), "share of the mask's pixels with that class"),
+            column(
+                "kept",
+                pa.bool_(),
+                "whether the mask is painted in the class; else the segmentor's labels stay in it",
+            ),
+            column(
+                "proposals",
+                pa.list_(
+                    pa.struct([pa.field("class_id", pa.int32()), pa.field("share", pa.float64())])
+                ),
+                "the classes with the largest shares, largest first",
+            ),
+        ),
+        "ssa_maps": _schema(
+            column("label_map", PNG, "indexed PNG of the masks' classes over the segmentor's map"),
+            column("segmentor_map", PNG, "indexed PNG of the segmentor's own map"),
+        ),
         "evaluation_metrics": _schema(
-            column("method", pa.string(), "whose maps: sam_seem with SAM's masks, seem without"),
+            column(
+                "method",
+                pa.string(),
+                "whose maps: sam_seem with SAM's masks, seem without, ssa voted into SAM's masks, "
+                "segmentor without",
+            ),
             column("table", pa.string(), "class table of the comparison, with C classes"),
             column("pixels", pa.int64(), "pixels of the image"),
             column("ignored", pa.int64(), "pixels without ground truth, not counted"),
@@ -158,6 +188,62 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
                 "confusion",
                 pa.list_(pa.int64()),
                 "counts (C, C + 1) row by row: truth by prediction, last column no prediction",
+            ),
+            column(
+                "boundary",
+                pa.list_(pa.float64()),
+                "sums of metrics.boundary.BoundarySums, C numbers each",
+                optional=True,
+            ),
+            column(
+                "panoptic",
+                pa.list_(
+                    pa.struct(
+                        [
+                            pa.field("class_id", pa.int32()),
+                            pa.field("iou", pa.float64()),
+                            pa.field("matched", pa.int64()),
+                            pa.field("wrong", pa.int64()),
+                            pa.field("missed", pa.int64()),
+                        ]
+                    )
+                ),
+                "for each class that occurs, matched, wrong and missed segments, and the sum of "
+                "the matches' IoU; where the truth has segments",
+                optional=True,
+            ),
+            column(
+                "instances",
+                pa.struct(
+                    [
+                        pa.field("class_ids", pa.list_(pa.int32())),
+                        pa.field("scores", pa.list_(pa.float64())),
+                        pa.field("ranks", pa.list_(pa.int32())),
+                        pa.field("outcomes", pa.binary()),
+                        pa.field("objects", pa.list_(pa.int64())),
+                    ]
+                ),
+                "predicted objects and whether they are right, as "
+                "metrics.instance_matches.InstanceMatches; where the truth has objects",
+                optional=True,
+            ),
+        ),
+        "evaluation_masks": _schema(
+            column("purity", pa.list_(pa.float64()), "sums of metrics.purity.RegionPurity"),
+            column(
+                "oracle",
+                pa.list_(pa.int64()),
+                "confusion, as in evaluation_metrics, of the best labelling of the regions",
+            ),
+            column("has_objects", pa.bool_(), "whether the truth knows the image's objects"),
+        ),
+        "evaluation_objects": _schema(
+            column("object_id", pa.int32(), "the segment of the ground truth"),
+            column("class_id", pa.int32(), "its class in the table of the comparison"),
+            column("area", pa.int64(), "its pixels"),
+            column("iou", pa.float64(), "with the SAM mask that fits it best, 0 to 1"),
+            column(
+                "mask_id", pa.int32(), "that row of sam_masks; none touches it", optional=True
             ),
         ),
         "training_panoptic": _schema(
@@ -198,7 +284,11 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
             column("sentences", pa.list_(pa.string()), "sentences that mean it"),
         ),
         "errors": _schema(
-            column("stage", pa.string(), "the stage that gave the image up"),
+            column(
+                "stage",
+                pa.string(),
+                "the stage that gave the image up, or why it could not be compared with the truth",
+            ),
             column("message", pa.string(), "what was wrong"),
         ),
     }

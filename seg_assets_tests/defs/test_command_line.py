@@ -21,7 +21,7 @@ python_logs: {managed_python_loggers: [seg_assets], python_log_level: INFO}
 """
 CHAIN = (
     "raw_images,sam_masks,seem_logits,seem_labels,region_labels,semantic_maps,merged_maps,"
-    "evaluation_metrics"
+    "ssa_masks,ssa_maps,evaluation_metrics"
 )
 CONFIG = {
     "ops": {
@@ -104,7 +104,7 @@ def test_camvid_from_photos_to_scores(
     report = json.loads((tmp_path / "data" / "evaluation_report" / "report.json").read_text())
     assert report["shards"] == [first, second]
     assert (report["images"], report["images_without_truth"], report["images_failed"]) == (2, 0, 0)
-    assert set(report["scores"]) == {"sam_seem", "seem"}
+    assert set(report["scores"]) == {"sam_seem", "seem", "ssa"}
     assert all(0 <= scores["aacc"] <= 1 for scores in report["scores"].values())
     listed = run(["seg-assets", "shards", "list"], user).stdout.splitlines()
     assert [line.split("\t")[0] for line in listed] == [first, second]

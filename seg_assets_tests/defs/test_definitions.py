@@ -18,7 +18,14 @@ GRAPH = {
     "region_labels": ("labels", {"raw_images", "sam_masks"}, "gpu"),
     "semantic_maps": ("maps", {"sam_masks", "seem_labels", "region_labels"}, None),
     "merged_maps": ("maps", {"semantic_maps"}, None),
-    "evaluation_metrics": ("evaluation", {"seem_labels", "semantic_maps", "merged_maps"}, None),
+    "ssa_masks": ("labels", {"raw_images", "sam_masks", "seem_labels"}, "gpu"),
+    "ssa_maps": ("labels", {"raw_images", "sam_masks", "seem_labels"}, "gpu"),
+    "evaluation_metrics": (
+        "evaluation",
+        {"sam_masks", "seem_labels", "region_labels", "semantic_maps", "merged_maps"}
+        | {"ssa_masks", "ssa_maps"},
+        None,
+    ),
     "evaluation_report": ("evaluation", {"evaluation_metrics"}, None),
     "training_categories": ("training_data", set(), None),
     "training_panoptic": ("training_data", {"raw_images", "training_categories"}, None),
@@ -50,7 +57,7 @@ CHECKS = {
     "seem_is_better_than_at_start": ("finetuned_seem", False),
 }
 
-JOBS = {"label_shards", "mask_shards", "name_shards", "score_shards", "report"}
+JOBS = {"label_shards", "mask_shards", "name_shards", "vote_shards", "score_shards", "report"}
 JOBS |= {"training_shards", "training_folders", "finetune_sam", "finetune_seem"}
 
 OVER_ALL_SHARDS = {"evaluation_report", "training_categories", "training_dataset"}

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from PIL import Image
 
-from seg_assets.stages.evaluation import REPORT_PATH
+from seg_assets.stages.evaluation_report import REPORT_PATH
 from seg_assets.stages.run import CODE_VERSIONS
 from seg_assets_tests.defs.conftest import (
     EVERYTHING_CONFIG,
@@ -24,7 +24,9 @@ from seg_assets_tests.defs.conftest import (
 from seg_assets_tests.stages.conftest import write_pictures
 
 TRAINING = {asset for asset in CODE_VERSIONS if asset.startswith("training_")}
-PARTITIONED = sorted(set(CODE_VERSIONS) - TRAINING - {"evaluation_report"})
+# tables that are written with evaluation_metrics, and no assets of their own
+BESIDE = {"evaluation_masks", "evaluation_objects"}
+PARTITIONED = sorted(set(CODE_VERSIONS) - TRAINING - BESIDE - {"evaluation_report"})
 ON_A_DEVICE = ("sam_masks", "seem_logits", "seem_labels", "region_labels")
 NUMBERS = {
     "images": 3,
@@ -40,7 +42,9 @@ NUMBERS = {
 OWN_NUMBERS = {
     "sam_masks": ["masks_per_image", "mean_predicted_iou", "mean_stability_score"],
     "region_labels": ["regions_per_image", "coverage", "fallback_share", "mean_score"],
-    "evaluation_metrics": ["miou", "fwiou", "macc", "aacc", "images_with_truth"],
+    "ssa_masks": ["masks_per_image", "mean_vote_share", "kept_share"],
+    "evaluation_metrics": ["miou", "fwiou", "macc", "aacc", "boundary_iou", "seem_miou"]
+    + ["ssa_miou", "oracle_miou", "images_with_truth", "images_without_prediction"],
 }
 PICTURES = {
     "raw_images": ["preview"],
@@ -48,6 +52,7 @@ PICTURES = {
     "seem_labels": ["preview", "legend"],
     "semantic_maps": ["preview", "legend"],
     "merged_maps": ["preview", "legend"],
+    "ssa_maps": ["preview", "legend"],
     "evaluation_metrics": ["iou_chart", "confusion_chart"],
 }
 CHECKS = {

@@ -8,15 +8,18 @@ from seg_assets.data.images import read_image
 from seg_assets.data.shards import Shard
 from seg_assets.labels.logit_factors import LogitFactors
 from seg_assets.labels.params import LabelParams
+from seg_assets.labels.ssa_params import SsaParams
 from seg_assets.masks.generator import MaskGenerator
 from seg_assets.masks.params import MaskParams
 from seg_assets.pipeline import Pipeline
-from seg_assets.stages.evaluation import score_maps, sum_shards, write_report
+from seg_assets.stages.evaluation import score_maps
+from seg_assets.stages.evaluation_report import sum_shards, write_report
 from seg_assets.stages.maps import merge_maps, paint_semantic_maps
 from seg_assets.stages.raw_images import record_raw_images
 from seg_assets.stages.run import StageReport
 from seg_assets.stages.sam_masks import generate_sam_masks
 from seg_assets.stages.seem_labels import label_with_seem
+from seg_assets.stages.ssa import vote_shard
 from seg_assets.storage.png import decode_label_map
 from seg_assets.storage.store import Store
 from seg_assets_tests.stages.conftest import EVERYTHING
@@ -32,7 +35,11 @@ ASSETS = (
     "region_labels",
     "semantic_maps",
     "merged_maps",
+    "ssa_masks",
+    "ssa_maps",
     "evaluation_metrics",
+    "evaluation_masks",
+    "evaluation_objects",
 )
 
 
@@ -45,6 +52,7 @@ def run_chain(
         "seem": label_with_seem(store, shard.name, seem="seem_demo", params=LabelParams()),
         "semantic_maps": paint_semantic_maps(store, shard.name),
         "merged_maps": merge_maps(store, shard.name),
+        "ssa": vote_shard(store, shard.name, params=SsaParams()),
         "evaluation_metrics": score_maps(store, shard),
     }
 
@@ -187,7 +195,8 @@ def test_scores_are_those_of_the_maps_against_the_truth(store: Store, shard: Sha
     evaluation = sum_shards(store, [shard.name])
     scores = evaluation.scores()["sam_seem"]
     assert scores.aacc == pytest.approx(correct / total)
-    assert (evaluation.images, evaluation.without_truth) == (3, 0)
+    missing = {reason: found.count for reason, found in evaluation.missing.items()}
+    assert (evaluation.images, missing) == (3, {"no prediction": 2})
     write_report(store, [shard.name])
     assert b'"aacc"' in store.read_bytes("evaluation_report/report.json")
 
@@ -210,4 +219,4 @@ def test_images_without_truth_are_counted(store: Store, shard: Shard, tmp_path) 
     )[0]
     run_chain(store, again)
     evaluation = sum_shards(store, [shard.name])
-    assert (evaluation.images, evaluation.without_truth) == (2, 1)
+    assert (evaluation.images, evaluation.missing["no ground truth"].count) == (2, 1)

@@ -11,16 +11,20 @@ import pytest
 from seg_assets.classes.mapping import load_class_map
 from seg_assets.classes.record import TableRecord, read_table_record, table_record
 from seg_assets.classes.table import load_class_table
-from seg_assets.data.shards import ImageRef, Shard
+from seg_assets.data.shards import ImageRef, Shard, register_shards
 from seg_assets.errors import InputError, StoreError
-from seg_assets.stages.evaluation import (
+from seg_assets.evaluation.tally import Tally
+from seg_assets.labels.ssa import MaskVote
+from seg_assets.masks.records import MaskRecord
+from seg_assets.masks.rle import Rle
+from seg_assets.stages.evaluation import SAM_SEEM, SEEM, SEGMENTOR, SSA, score_maps
+from seg_assets.stages.evaluation_report import (
+    REPORT_FOLDER,
     REPORT_PATH,
-    SAM_SEEM,
-    SEEM,
-    score_maps,
     sum_shards,
     write_report,
 )
+from seg_assets.stages.run import StageReport
 from seg_assets.storage.png import encode_label_map, png_cell
 from seg_assets.storage.store import Store
 
@@ -40,11 +44,34 @@ def write_maps(
     """A finished shard of two images with the same map."""
     provenance = {"classes": classes, "model": "seem_demo", **more}
     palette = read_table_record(classes).palette()
+    second = {"seem_labels": "source_map", "ssa_maps": "segmentor_map"}.get(asset)
     with store.write_shard(asset, "city", ["a", "b"], provenance) as writer:
         for name in ("a", "b"):
             cell = png_cell(label_map, palette, name)
-            row = {"source_map": cell} if asset == "seem_labels" else {}
-            writer.add(name, [{"label_map": cell, **row}])
+            writer.add(name, [{"label_map": cell, **({second: cell} if second else {})}])
+    write_nothing(store, "sam_masks")
+    if asset == "merged_maps":
+        write_nothing(store, "region_labels")
+    if asset == "ssa_maps":
+        write_nothing(store, "ssa_masks")
+
+
+def write_nothing(store: Store, asset: str) -> None:
+    """A finished shard of two images without rows; kept if it is there."""
+    if not store.is_complete(asset, "city"):
+        with store.write_shard(asset, "city", ["a", "b"], {}) as writer:
+            for name in ("a", "b"):
+                writer.add(name, [])
+
+
+def score(store: Store, shard: Shard, **options: Any) -> StageReport:
+    """Register the shard as it is now, and evaluate it."""
+    register_shards(store, [shard], replace=True)
+    return score_maps(store, shard, **options)
+
+
+def counts_of(tally: Tally, method: str) -> np.ndarray:
+    return tally.label_sets[method].confusion.counts
 
 
 @pytest.fixture
@@ -63,26 +90,29 @@ def with_truth(shard: Shard, path: Path) -> Shard:
 
 
 def test_ground_truth_that_came_later_is_scored(store: Store, mapped: Shard, tmp_path: Path):
-    score_maps(store, mapped)
+    score(store, mapped)
     before = sum_shards(store, ["city"])
-    assert (before.images, before.without_truth) == (0, 2)
+    assert (before.images, before.missing["no ground truth"].count) == (0, 2)
     assert before.scores() == {}
 
-    report = score_maps(store, with_truth(mapped, tmp_path / "truth.png"))
+    report = score(store, with_truth(mapped, tmp_path / "truth.png"))
     after = sum_shards(store, ["city"])
     assert report.reused == 0
-    assert (after.images, after.without_truth, after.failed) == (1, 1, 0)
-    assert {found.pixels for found in after.confusions.values()} == {3}
-    assert after.confusions[SAM_SEEM].counts[:2, :2].tolist() == [[1, 0], [1, 1]]
+    assert (after.images, {reason: m.count for reason, m in after.missing.items()}) == (
+        1,
+        {"no ground truth": 1},
+    )
+    assert {found.confusion.pixels for found in after.label_sets.values()} == {3}
+    assert counts_of(after, SAM_SEEM)[:2, :2].tolist() == [[1, 0], [1, 1]]
 
 
 def test_maps_with_and_without_masks_are_scored_side_by_side(
     store: Store, mapped: Shard, tmp_path: Path
 ):
-    score_maps(store, with_truth(mapped, tmp_path / "truth.png"))
+    score(store, with_truth(mapped, tmp_path / "truth.png"))
     found = sum_shards(store, ["city"])
-    assert list(found.confusions) == [SAM_SEEM, SEEM]
-    assert found.confusions[SEEM].counts[:2, :2].tolist() == [[1, 0], [0, 2]]
+    assert list(found.label_sets) == [SAM_SEEM, SEEM]
+    assert counts_of(found, SEEM)[:2, :2].tolist() == [[1, 0], [0, 2]]
     report = write_report(store, ["city"])
     assert report.scores()[SAM_SEEM].aacc == pytest.approx(2 / 3)
     written = json.loads(store.read_bytes(REPORT_PATH))["scores"]
@@ -93,7 +123,7 @@ def test_maps_with_and_without_masks_are_scored_side_by_side(
 
 
 def test_a_report_without_any_truth_has_no_scores(store: Store, mapped: Shard):
-    score_maps(store, mapped)
+    score(store, mapped)
     write_report(store, ["city"])
     assert json.loads(store.read_bytes(REPORT_PATH))["scores"] == {}
 
@@ -101,23 +131,22 @@ def test_a_report_without_any_truth_has_no_scores(store: Store, mapped: Shard):
 def test_a_truth_of_another_size_fails_its_image_alone(store: Store, mapped: Shard, tmp_path: Path):
     shard = with_truth(mapped, tmp_path / "truth.png")
     (tmp_path / "truth.png").write_bytes(encode_label_map(TRUTH.T, PALETTE))
-    score_maps(store, shard)
+    score(store, shard)
     (message,) = [m for _, m in store.open_shard("evaluation_metrics", "city").failed.values()]
     assert "of a is 4x1 but the ground truth is 1x4" in message
-    assert sum_shards(store, ["city"]).failed == 1
+    assert sum_shards(store, ["city"]).missing["other size"].count == 1
 
 
 def test_maps_of_images_that_the_shard_no_longer_has_are_refused(store: Store, mapped: Shard):
     with pytest.raises(StoreError, match="merged_maps of shard city holds b, which the shard no"):
-        score_maps(store, replace(mapped, images=mapped.images[:1]))
+        score(store, replace(mapped, images=mapped.images[:1]))
 
 
 def test_maps_of_an_earlier_version_are_to_be_made_again(store: Store, mapped: Shard):
-    for asset, provenance in [("semantic_maps", {}), ("merged_maps", {"classes": "merged19"})]:
-        with store.write_shard(asset, "city", [], provenance):
-            pass
-    with pytest.raises(StoreError, match="semantic_maps of shard city does not say which classes"):
-        score_maps(store, mapped)
+    with store.write_shard("merged_maps", "city", [], {"earlier": "version"}):
+        pass
+    with pytest.raises(StoreError, match="merged_maps of shard city does not say which classes"):
+        score(store, mapped)
 
 
 # --- in which classes -------------------------------------------------------------------------
@@ -156,7 +185,7 @@ CITY = Shard("city", (ImageRef("a", "a.png"), ImageRef("b", "b.png")))
 def test_what_was_trained_on_camvid_is_scored_in_camvids_classes(store: Store, tmp_path: Path):
     street(store, np.array([[ROAD, POLE, POLE, ROAD]], np.uint8), "camvid11")
     shard = camvid_truth(CITY, tmp_path / "truth.png", [ROAD, POLE, ROAD, ROAD])
-    score_maps(store, shard, classes="camvid11")
+    score(store, shard, classes="camvid11")
     scores = sum_shards(store, ["city"]).scores()
     for found in scores.values():
         assert found.table == CAMVID
@@ -170,8 +199,8 @@ def test_maps_in_base28_reach_camvid_by_a_map_that_knows_no_poles(store: Store, 
     ids = [base28.id_of(name) for name in ("road", "road", "person", "road")]
     street(store, np.array([ids], np.uint8), "base28")
     shard = camvid_truth(CITY, tmp_path / "truth.png", [ROAD, POLE, ROAD, 255])
-    score_maps(store, shard, classes="camvid11")
-    counts = sum_shards(store, ["city"]).confusions[SAM_SEEM].counts
+    score(store, shard, classes="camvid11")
+    counts = counts_of(sum_shards(store, ["city"]), SAM_SEEM)
     assert counts[ROAD, ROAD] == 2
     assert counts[ROAD, CAMVID.id_of("Pedestrian")] == 2
     assert counts[POLE, ROAD] == 2
@@ -183,8 +212,8 @@ def test_other_classes_make_the_metrics_anew(store: Store, tmp_path: Path):
     shard = camvid_truth(CITY, tmp_path / "truth.png", [ROAD, POLE, ROAD, ROAD])
     tables = []
     for classes in (None, "camvid11", "camvid11"):
-        report = score_maps(store, shard, classes=classes)
-        tables.append((sum_shards(store, ["city"]).confusions[SEEM].table.name, report.reused))
+        report = score(store, shard, classes=classes)
+        tables.append((sum_shards(store, ["city"]).scores()[SEEM].table.name, report.reused))
     assert tables == [("merged19", 0), ("camvid11", 0), ("camvid11", 2)]
 
 
@@ -197,12 +226,12 @@ def test_classes_that_no_map_leads_to_are_refused(store: Store, tmp_path: Path):
     write_maps(store, "merged_maps", ALONE, record, wanted_classes="merged19")
     shard = camvid_truth(CITY, tmp_path / "truth.png", [ROAD, POLE, ROAD, 255])
     with pytest.raises(InputError, match="no class map from 'camvid11' to 'rooms'"):
-        score_maps(store, shard)
+        score(store, shard)
     with pytest.raises(InputError, match="no class map from 'rooms' to 'camvid11'"):
-        score_maps(store, shard, classes="camvid11")
+        score(store, shard, classes="camvid11")
     assert not store.is_complete("evaluation_metrics", "city")
-    score_maps(store, CITY)  # without any truth there is nothing to compare
-    assert sum_shards(store, ["city"]).without_truth == 2
+    score(store, CITY)  # without any truth there is nothing to compare
+    assert sum_shards(store, ["city"]).missing["no ground truth"].count == 2
 
 
 def test_truth_in_a_table_of_your_own_is_compared_in_it(store: Store, tmp_path: Path):
@@ -213,5 +242,122 @@ def test_truth_in_a_table_of_your_own_is_compared_in_it(store: Store, tmp_path: 
         write_maps(store, asset, ALONE, record)
     write_maps(store, "merged_maps", ALONE, record, wanted_classes="merged19")
     shard = replace(with_truth(CITY, tmp_path / "truth.png"), label_format=f"png:{path}")
-    score_maps(store, shard)
+    score(store, shard)
     assert sum_shards(store, ["city"]).scores()[SAM_SEEM].aacc == 1
+
+
+# --- SSA, and what masks are worth ------------------------------------------------------------
+
+
+def half(columns: list[int]) -> MaskRecord:
+    mask = np.zeros((1, 4), bool)
+    mask[0, columns] = True
+    return MaskRecord(Rle.encode(mask), (columns[0], 0, 1, 0), 2, 0.9, 0.9, (), (0, 0, 4, 1))
+
+
+def write_masks(store: Store) -> None:
+    """Both halves of each image, and what they were voted into."""
+    with store.write_shard("sam_masks", "city", ["a", "b"], {"of": "halves"}) as writer:
+        for name in ("a", "b"):
+            writer.add(name, [half([0, 1]).to_row(name, 0), half([2, 3]).to_row(name, 1)])
+    with store.write_shard("ssa_masks", "city", ["a", "b"], {}) as writer:
+        for name in ("a", "b"):
+            votes = [MaskVote(0, 0, 1.0, True, ()), MaskVote(1, 1, 0.5, True, ())]
+            writer.add(name, [vote.to_row(name) for vote in votes])
+
+
+def test_ssa_alone_is_scored_beside_its_segmentor(store: Store, tmp_path: Path):
+    write_masks(store)
+    write_maps(store, "ssa_maps", PREDICTED, "merged19", segmentor="hf:some/model")
+    score(store, with_truth(CITY, tmp_path / "truth.png"))
+    found = sum_shards(store, ["city"])
+    assert list(found.label_sets) == [SSA, SEGMENTOR]
+
+
+def test_ssa_of_the_chains_seem_has_no_segmentor_of_its_own(
+    store: Store, mapped: Shard, tmp_path: Path
+):
+    write_masks(store)
+    write_maps(store, "ssa_maps", PREDICTED, "merged19", segmentor="seem")
+    score(store, with_truth(mapped, tmp_path / "truth.png"))
+    assert list(sum_shards(store, ["city"]).label_sets) == [SAM_SEEM, SEEM, SSA]
+
+
+def test_the_best_labelling_of_the_masks_bounds_all_of_them(store: Store, tmp_path: Path):
+    write_masks(store)
+    write_maps(store, "ssa_maps", PREDICTED, "merged19", segmentor="seem")
+    score(store, with_truth(CITY, tmp_path / "truth.png"))
+    masks = sum_shards(store, ["city"]).masks
+    assert masks is not None
+    # truth 0 1 | 1 255: the left half is half right whatever it is called, the lower id wins
+    assert masks.oracle.counts[:2, :2].tolist() == [[1, 0], [1, 1]]
+    assert (masks.purity.pixels, masks.purity.covered, masks.purity.pure) == (3, 3, 2)
+    assert masks.recall is None  # this ground truth knows no objects
+
+
+def test_an_image_that_no_map_was_made_of_is_counted(store: Store, mapped: Shard, tmp_path: Path):
+    shard = with_truth(mapped, tmp_path / "truth.png")
+    shard = replace(shard, images=(*shard.images, ImageRef("c", "c.png")))
+    score(store, shard)
+    missing = sum_shards(store, ["city"]).missing
+    assert {reason: (m.count, m.examples) for reason, m in missing.items()} == {
+        "no ground truth": (1, ("city: b",)),
+        "no prediction": (1, ("city: c",)),
+    }
+
+
+def test_ids_outside_the_table_and_damaged_truth_are_told_apart(
+    store: Store, mapped: Shard, tmp_path: Path
+):
+    shard = with_truth(mapped, tmp_path / "truth.png")
+    (tmp_path / "damaged.png").write_bytes((tmp_path / "truth.png").read_bytes()[:40])
+    second = replace(shard.images[1], label_uri=str(tmp_path / "damaged.png"))
+    shard = replace(shard, images=(shard.images[0], second))
+    strange = np.array([[0, 77, 1, 255]], np.uint8)
+    (tmp_path / "truth.png").write_bytes(encode_label_map(strange, PALETTE))
+    score(store, shard)
+    missing = sum_shards(store, ["city"]).missing
+    assert {reason: m.count for reason, m in missing.items()} == {
+        "unknown ids": 1,
+        "unreadable truth": 1,
+    }
+    assert "77" in missing["unknown ids"].examples[0]
+
+
+def test_an_image_that_was_mended_is_scored_at_the_next_run(
+    store: Store, mapped: Shard, tmp_path: Path
+):
+    shard = with_truth(mapped, tmp_path / "truth.png")
+    whole = (tmp_path / "truth.png").read_bytes()
+    (tmp_path / "truth.png").write_bytes(whole[:40])
+    score(store, shard)
+    assert sum_shards(store, ["city"]).images == 0
+    (tmp_path / "truth.png").write_bytes(whole)
+    score(store, shard)
+    assert sum_shards(store, ["city"]).images == 1
+
+
+def test_shards_scored_in_different_classes_are_not_added(
+    store: Store, mapped: Shard, tmp_path: Path
+):
+    score(store, with_truth(mapped, tmp_path / "truth.png"))
+    record = table_record(load_class_table("camvid11"))
+    for asset in ("evaluation_metrics", "evaluation_masks", "evaluation_objects"):
+        with store.write_shard(asset, "other", [], {"classes": record, "prediction_maps": {}}):
+            pass
+    register_shards(store, [replace(mapped, name="other")])
+    with pytest.raises(InputError, match="shard other was scored in 'camvid11' and city in 'merg"):
+        sum_shards(store, ["city", "other"])
+
+
+def test_the_report_is_json_a_table_and_a_page(store: Store, mapped: Shard, tmp_path: Path):
+    score(store, with_truth(mapped, tmp_path / "truth.png"))
+    write_report(store, ["city"])
+    page = store.read_bytes(f"{REPORT_FOLDER}/index.html").decode()
+    assert "SAM + SEEM" in page
+    assert "SEEM alone" in page
+    assert "<img" in page
+    lines = store.read_bytes(f"{REPORT_FOLDER}/per_class.csv").decode().splitlines()
+    assert lines[0].startswith("class,IoU SAM + SEEM,IoU SEEM alone,accuracy,precision")
+    names = load_class_table("merged19").names
+    assert [line.split(",")[0] for line in lines[1:]] == list(names[:2])

@@ -1,0 +1,77 @@
+"""The files of a report: report.json, per_class.csv, and index.html with charts and pictures."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from seg_assets.evaluation.page import class_rows, render_page
+from seg_assets.evaluation.report import report_of
+from seg_assets.evaluation.tally import RatedImage, Tally
+from seg_assets.viz.charts import bar_chart, confusion_chart
+from seg_assets.viz.encode import jpeg_bytes
+
+PICTURE_BYTES = 250_000
+
+
+def report_files(
+    tally: Tally,
+    titles: Mapping[str, str],
+    pictures: Sequence[tuple[RatedImage, np.ndarray]],
+    about: Mapping[str, Any],
+) -> dict[str, bytes]:
+    """Write the report.
+
+    Args:
+        tally: what was added up.
+        titles: what methods are called.
+        pictures: (H, W, 3) uint8 RGB of the worst images.
+        about: what report.json says besides, such as the shards.
+
+    Returns:
+        The files by name.
+    """
+    report = {**about, **report_of(tally)}
+    heads, rows = class_rows(report, titles)
+    page = render_page(
+        report,
+        titles,
+        charts=_charts(tally, titles),
+        worst=[(_caption(image), jpeg_bytes(p, PICTURE_BYTES)) for image, p in pictures],
+    )
+    return {
+        "report.json": json.dumps(report, indent=2).encode(),
+        "per_class.csv": _csv([heads, *rows]),
+        "index.html": page.encode(),
+    }
+
+
+def _charts(tally: Tally, titles: Mapping[str, str]) -> dict[str, bytes]:
+    charts = {}
+    for method, scores in tally.scores().items():
+        title, table = titles.get(method, method), scores.table
+        if not charts:
+            rated = [row for row in scores.rows() if row["iou"] is not None]
+            charts[f"IoU per class, {title}"] = bar_chart(
+                [row["name"] for row in rated],
+                [row["iou"] or 0.0 for row in rated],
+                colors=[table.classes[row["id"]].color for row in rated],
+                limit=1.0,
+            )
+        counts = tally.label_sets[method].confusion.counts
+        charts[f"Confusion, {title}"] = confusion_chart(counts, table)
+    return charts
+
+
+def _caption(image: RatedImage) -> str:
+    where = f"{image.shard}: " if image.shard else ""
+    return f"{where}{image.image_id}, {image.accuracy:.1%} of the pixels right"
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,82 @@
+"""The numbers of an evaluation, ready for JSON: of label sets, classes, masks; what is missing."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from seg_assets.evaluation.label_set import LabelSums
+from seg_assets.evaluation.mask_set import MaskSums
+from seg_assets.evaluation.tally import NO_PREDICTION, NO_TRUTH, Tally
+from seg_assets.metrics.average_precision import average_precision
+from seg_assets.metrics.boundary import boundary_scores
+from seg_assets.metrics.mask_recall import recall_scores
+from seg_assets.metrics.panoptic import panoptic_scores
+from seg_assets.metrics.purity import purity_scores
+from seg_assets.metrics.semantic import semantic_scores
+
+
+def report_of(tally: Tally) -> dict[str, Any]:
+    """All scores as plain values; None where a score is not defined.
+
+    Keys: images (compared), images_without_truth, images_without_prediction, images_failed (could
+    not be compared), missing (by reason: count and first examples), scores (by method: semantic
+    scores), boundary, panoptic, instances (by method, where there are any), masks, worst_images.
+    """
+    sums = tally.label_sets
+    counts = {reason: missing.count for reason, missing in tally.missing.items()}
+    return {
+        "images": tally.images,
+        "images_without_truth": counts.pop(NO_TRUTH, 0),
+        "images_without_prediction": counts.pop(NO_PREDICTION, 0),
+        "images_failed": sum(counts.values()),
+        "missing": {reason: asdict(missing) for reason, missing in tally.missing.items()},
+        "scores": {
+            method: semantic_scores(found.confusion).to_json() for method, found in sums.items()
+        },
+        "boundary": _by_method(sums, _boundary),
+        "panoptic": _by_method(sums, _panoptic),
+        "instances": _by_method(sums, _instances),
+        "masks": None if tally.masks is None else _masks(tally.masks),
+        "worst_images": [asdict(image) for image in tally.worst],
+    }
+
+
+def _by_method(sums: Mapping[str, LabelSums], score: Any) -> dict[str, Any]:
+    found = {method: score(of_method) for method, of_method in sums.items()}
+    return {method: scores for method, scores in found.items() if scores is not None}
+
+
+def _boundary(sums: LabelSums) -> dict[str, Any] | None:
+    if sums.boundary is None:
+        return None
+    scores = boundary_scores(sums.boundary)
+    return {**scores.means(), "classes": scores.rows()}
+
+
+def _panoptic(sums: LabelSums) -> dict[str, Any] | None:
+    if sums.panoptic is None:
+        return None
+    table = sums.confusion.table
+    scores = panoptic_scores(sums.panoptic, [item.id in table.things for item in table.classes])
+    return {
+        "all": scores.all,
+        "things": scores.things,
+        "stuff": scores.stuff,
+        "classes": scores.rows(),
+    }
+
+
+def _instances(sums: LabelSums) -> dict[str, Any] | None:
+    if sums.instances is None:
+        return None
+    scores = average_precision(sums.instances)
+    return {**scores.summary(), "classes": scores.rows()}
+
+
+def _masks(sums: MaskSums) -> dict[str, Any]:
+    oracle = semantic_scores(sums.oracle)
+    return {
+        **asdict(purity_scores(sums.purity)),
+        "oracle": oracle.to_json(),
+        "recall": None if sums.recall is None else recall_scores(sums.recall),
+    }

@@ -1,0 +1,139 @@
+"""Everything that an evaluation adds up, image by image: scores, what is missing, the worst."""
+
+import heapq
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from seg_assets.evaluation.label_set import LabelSums
+from seg_assets.evaluation.mask_set import MaskSums
+from seg_assets.metrics.instance_matches import InstanceMatches
+from seg_assets.metrics.semantic import SemanticScores, semantic_scores
+
+NO_TRUTH, NO_PREDICTION = "no ground truth", "no prediction"
+WORST = 12
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class RatedImage:
+    """How one image fared.
+
+    Attributes:
+        shard: that holds it; "" outside shards.
+        image_id: of the image.
+        accuracy: share of its pixels with a true label that are right.
+        miou: over the classes that occur in it.
+    """
+
+    shard: str
+    image_id: str
+    accuracy: float
+    miou: float
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Images that could not be compared, for one reason.
+
+    Attributes:
+        count: how many.
+        examples: the first of them, with what is wrong where that is known.
+    """
+
+    count: int = 0
+    examples: tuple[str, ...] = ()
+
+    def more(self, example: str) -> "Missing":
+        """With one image more."""
+        return Missing(self.count + 1, (*self.examples, example)[:EXAMPLES])
+
+
+class Tally:
+    """Adds up images, of a folder or of many shards; scores divide once at the end.
+
+    Attributes:
+        images: images that were compared.
+        missing: by reason, the images that were not: NO_TRUTH, NO_PREDICTION, "unknown ids", "other
+            size", "unreadable truth", or the stage that failed.
+    """
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.missing: dict[str, Missing] = {}
+        self._sums: dict[str, LabelSums] = {}
+        self._instances: dict[str, list[InstanceMatches]] = {}
+        self._masks: MaskSums | None = None
+        self._worst: list[tuple[float, str, str, RatedImage]] = []  # a heap, the best of them first
+
+    def add(
+        self,
+        shard: str,
+        image_id: str,
+        label_sets: Mapping[str, LabelSums],
+        masks: MaskSums | None = None,
+    ) -> None:
+        """Count one image.
+
+        Args:
+            shard: that holds it; "" outside shards.
+            image_id: of the image.
+            label_sets: by method; the first one decides about the worst images.
+            masks: None where the image's masks were not compared.
+        """
+        self.images += 1
+        for method, sums in label_sets.items():
+            # instances are put side by side: all at once, at the end
+            if sums.instances is not None:
+                self._instances.setdefault(method, []).append(sums.instances)
+            light = replace(sums, instances=None)
+            known = self._sums.get(method)
+            self._sums[method] = light if known is None else LabelSums.join([known, light])
+        if masks is not None:
+            self._masks = masks if self._masks is None else MaskSums.join([self._masks, masks])
+        for sums in label_sets.values():
+            self._rate(shard, image_id, semantic_scores(sums.confusion))
+            break
+
+    def miss(self, reason: str, example: str) -> None:
+        """Count one image that could not be compared."""
+        self.missing[reason] = self.missing.get(reason, Missing()).more(example)
+
+    @property
+    def label_sets(self) -> dict[str, LabelSums]:
+        """The sums per method, in the order in which methods were first seen."""
+        found = {}
+        for method, sums in self._sums.items():
+            parts = self._instances.get(method)
+            classes = len(sums.confusion.table)
+            joined = None if parts is None else InstanceMatches.join(parts, classes)
+            found[method] = replace(sums, instances=joined)
+        return found
+
+    @property
+    def masks(self) -> MaskSums | None:
+        """The sums of the masks; None without any."""
+        return self._masks
+
+    @property
+    def worst(self) -> list[RatedImage]:
+        """The images of which the first method labels the fewest pixels right, worst first."""
+        return sorted((entry[-1] for entry in self._worst), key=_badness)
+
+    def scores(self) -> dict[str, SemanticScores]:
+        """The semantic scores per method; {} without any image."""
+        return {method: semantic_scores(sums.confusion) for method, sums in self._sums.items()}
+
+    def _rate(self, shard: str, image_id: str, scores: SemanticScores) -> None:
+        if math.isnan(scores.aacc):
+            return  # no pixel has a true label
+        rated = RatedImage(shard, image_id, scores.aacc, scores.miou)
+        entry = (-scores.aacc, shard, image_id, rated)
+        if len(self._worst) < WORST:
+            heapq.heappush(self._worst, entry)
+        else:
+            heapq.heappushpop(self._worst, entry)
+
+
+def _badness(image: RatedImage) -> tuple[float, str, str]:
+    return image.accuracy, image.shard, image.image_id
