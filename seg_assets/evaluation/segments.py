@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from seg_assets.classes.mapping import ClassMap
@@ -111,6 +110,8 @@ def fill_segments(segments: Segments, label_map: np.ndarray, table: ClassTable) 
         label_map: (H, W) uint8 ids of `table`, 255 = no label.
         table: the classes.
     """
+    import cv2  # noqa: PLC0415  # loading Dagster's definitions leads here, and needs no OpenCV
+
     free = segments.ids == 0
     ids, classes = segments.ids.copy(), dict(segments.classes)
     stuff = {class_id: i for i, class_id in classes.items() if class_id not in table.things}
