@@ -104,7 +104,7 @@ def _relative(path: str, folder: Folder) -> str:
 
 
 def _sign(info: dict[str, Any]) -> str:
-    return next((str(info[name]) for name in _SIGNS if info.get(name) is not None), "")
+    return next((str(info[name]) for name in _SIGNS if info.get(name)), "")
 
 
 def _size(pixels: np.ndarray) -> str:
