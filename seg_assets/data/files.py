@@ -75,6 +75,12 @@ class Folder:
         entries = self._entries(self.path)
         return sorted(str(e["name"]).rsplit("/", 1)[-1] for e in entries if e["type"] == "file")
 
+    def top_folders(self) -> list[str]:
+        """Names of the folders that lie directly in the folder, sorted; raises as `files`."""
+        entries = self._entries(self.path)
+        names = (str(e["name"]).rstrip("/") for e in entries if e["type"] == "directory")
+        return sorted(name.rsplit("/", 1)[-1] for name in names if name != self.path)
+
     def files(self) -> Iterator[str]:
         """Names of all files below the folder, relative to it, in no particular order.
 

@@ -20,6 +20,11 @@ def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
     assert list(open_folder(tmp_path).files()) == ["a.jpg"]
 
 
+def test_the_folders_in_a_folder_are_told(tmp_path: Path) -> None:
+    write_files(tmp_path, {"a.jpg": b"1", "z/b.jpg": b"1", "deep/er/a.jpg": b"1"})
+    assert open_folder(tmp_path).top_folders() == ["deep", "z"]
+
+
 def test_a_folder_below_a_hidden_one_can_be_asked_for(tmp_path: Path) -> None:
     write_files(tmp_path, {".cache/a.jpg": b"1"})
     assert list(open_folder(tmp_path / ".cache").files()) == ["a.jpg"]
@@ -112,6 +117,7 @@ def test_s3_is_listed_and_read_like_a_folder(s3_server: S3Server) -> None:
     assert folder.kind(folder.child("b.jpg")) is None
     assert sorted(folder.files()) == ["a.jpg", "deep/b c.jpg"]
     assert folder.top_files() == [".hidden", "a.jpg"]
+    assert folder.top_folders() == ["deep"]
     uri = folder.uri_of(folder.child("a.jpg"))
     assert uri == "s3://bucket/files/a.jpg"
     assert read_bytes(uri, storage_options=s3_server.storage_options) == b"0123456789"

@@ -58,8 +58,7 @@ def _of_folders(folder: Folder) -> str | None:
     where = folder.uri_of(folder.path)
     if is_camvid(where, folder.filesystem.storage_options):
         return "camvid"
-    entries = folder.filesystem.ls(folder.path, detail=True)
-    below = {str(e["name"]).rstrip("/").rsplit("/", 1)[-1] for e in entries}
+    below = set(folder.top_folders())
     years = [folder.child(f"{name}/{CLASSES}") for name in below if name.startswith("VOC")]
     if CLASSES in (folder.name, *below) or any(folder.kind(path) == "folder" for path in years):
         return "voc"

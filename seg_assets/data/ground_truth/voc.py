@@ -64,11 +64,9 @@ def _class_folder(folder: Folder, source: str) -> Folder:
     """The folder SegmentationClass of what a user may name: itself, its parent, VOCdevkit."""
     if folder.name == CLASSES:
         return folder
-    below = [folder.child(CLASSES)]
-    entries = folder.filesystem.ls(folder.path, detail=False)
-    years = sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in entries)
-    below += [folder.child(f"{year}/{CLASSES}") for year in years if year.startswith("VOC")]
-    found = [path for path in below if folder.kind(path) == "folder"]
+    years = [name for name in folder.top_folders() if name.startswith("VOC")]
+    tried = [folder.child(CLASSES), *(folder.child(f"{year}/{CLASSES}") for year in years)]
+    found = [path for path in tried if folder.kind(path) == "folder"]
     if len(found) != 1:
         there = f"several of them ({', '.join(found)})" if found else f"no folder {CLASSES}"
         raise InputError(f"{source} has {there}: give one folder in VOC's layout, as VOC2012")

@@ -1,12 +1,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seg_assets.data.ground_truth.detect import detect_format
 from seg_assets.data.ground_truth.open import open_ground_truth
 from seg_assets.errors import InputError
-from seg_assets_tests.data.conftest import write_files
+from seg_assets_tests.data.conftest import S3Server, encoded, write_files
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,32 @@ def test_folders_are_known_by_what_is_in_them(
 ) -> None:
     write_files(tmp_path, dict.fromkeys(names, b"x"))
     assert detect_format(tmp_path) == expected
+
+
+def test_a_bucket_is_looked_at_like_a_folder(s3_server: S3Server) -> None:
+    classes = encoded(np.array([[0, 15, 255]], np.uint8))
+    files = {
+        "devkit/VOC2012/SegmentationClass/a.png": classes,
+        "devkit/VOC2012/SegmentationObject/a.png": encoded(np.array([[0, 1, 0]], np.uint8)),
+        "coco/panoptic_val.json": json.dumps(
+            {
+                "images": [{"id": 1, "file_name": "a.jpg", "height": 1, "width": 1}],
+                "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": []}],
+                "categories": [{"id": 1, "name": "person", "isthing": 1}],
+            }
+        ).encode(),
+        "coco/panoptic_val/a.png": encoded(np.zeros((1, 1, 3), np.uint8)),
+    }
+    write_files(s3_server.root / "bucket/detect", files)
+    options = s3_server.storage_options
+    voc = open_ground_truth("s3://bucket/detect/devkit", storage_options=options)
+    assert voc.label_format == "voc"
+    assert voc.read("a").segment_classes == {1: 0, 2: 15}
+    path = "s3://bucket/detect/coco/panoptic_val.json"
+    coco = open_ground_truth(path, storage_options=options)
+    assert (coco.label_format, coco.source) == ("coco_panoptic", path)
+    assert coco.label_uri("a") == "s3://bucket/detect/coco/panoptic_val/a.png"
+    assert coco.read("a").label_map.tolist() == [[255]]
 
 
 def test_json_files_are_known_by_their_annotations(tmp_path: Path) -> None:
