@@ -6,52 +6,36 @@ import pytest
 
 pytest.importorskip("transformers", minversion="5.0")
 
-import seg_assets.modeling.torchvision_cpu  # noqa: F401
-
-# isort: split
-import huggingface_hub.constants
-
 from seg_assets.errors import InputError
 from seg_assets.labels.segmentors.hugging_face.repository import (
     Repository,
     find_repository,
     repository_config,
 )
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture
-def offline_cache(tmp_path, monkeypatch):
-    """A cache of the hub with one repository, and no way to the hub."""
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path))
-    repository = tmp_path / "models--me--model"
-    snapshot = repository / "snapshots" / COMMIT
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(COMMIT)
-    (snapshot / "config.json").write_text('{"model_type": "segformer"}')
-    return tmp_path
+from seg_assets_tests.labels.segmentors.hugging_face.conftest import COMMIT, REPOSITORY
 
 
-def test_a_repository_in_the_cache_is_named_by_its_commit(offline_cache):
-    found = find_repository("me/model")
-    assert found == Repository("me/model", COMMIT)
+@pytest.fixture(autouse=True)
+def configuration(cached_snapshot):
+    (cached_snapshot / "config.json").write_text('{"model_type": "segformer"}')
+
+
+def test_a_repository_in_the_cache_is_named_by_its_commit():
+    found = find_repository(REPOSITORY)
+    assert found == Repository(REPOSITORY, COMMIT)
     assert found.identity() == f"me/model@{COMMIT}"
     assert find_repository(f"me/model@{COMMIT}") == found
     assert repository_config(found).model_type == "segformer"
 
 
-def test_what_the_hub_cannot_give_is_one_sentence(offline_cache):
+def test_what_the_hub_cannot_give_is_one_sentence():
     with pytest.raises(InputError, match="name a folder that holds the model$") as caught:
         find_repository("me/another")
     assert str(caught.value).startswith("the model me/another cannot be read (")
     assert "\n" not in str(caught.value)
 
 
-def test_a_revision_that_is_not_there_is_one_sentence(offline_cache):
+def test_a_revision_that_is_not_there_is_one_sentence():
     with pytest.raises(InputError, match="me/model@v2 cannot be read"):
         find_repository("me/model@v2")
 
@@ -80,4 +64,4 @@ def test_without_transformers_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     monkeypatch.setitem(sys.modules, "transformers.utils.hub", None)
     with pytest.raises(InputError, match=r"pip install 'seg_assets\[transformers\]'$"):
-        find_repository("me/model")
+        find_repository(REPOSITORY)

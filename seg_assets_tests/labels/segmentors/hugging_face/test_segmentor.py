@@ -19,6 +19,7 @@ from seg_assets.errors import CheckpointError, InputError
 from seg_assets.labels.segmentors.hugging_face.load import load_hugging_face_segmentor
 from seg_assets.labels.segmentors.load import load_segmentor, segmentor_classes, segmentor_identity
 from seg_assets.labels.ssa_params import SsaParams
+from seg_assets_tests.labels.segmentors.hugging_face.conftest import COMMIT, REPOSITORY
 from seg_assets_tests.labels.segmentors.hugging_face.tiny_models import MODELS, SIDE, save_model
 
 # transformers warns of a backbone that its own default for MaskFormer is built of
@@ -173,6 +174,16 @@ def test_classes_and_identity_need_no_weights(saved, tmp_path):
     assert segmentor_identity(spec) != before
     (folder / "model.safetensors").unlink()
     assert segmentor_classes(spec, SsaParams()) == table
+
+
+def test_a_repository_of_the_hub_is_that_of_its_folder(saved, image, cached_snapshot):
+    folder = shutil.copytree(saved("segformer"), cached_snapshot, dirs_exist_ok=True)
+    spec = f"hf:{REPOSITORY}"
+    found = load_segmentor(spec, SsaParams())
+    expected = load_segmentor(f"hf:{folder}", SsaParams()).segment("a", image)
+    np.testing.assert_array_equal(found.segment("a", image).logits, expected.logits)
+    assert found.classes.name == "model"
+    assert segmentor_identity(spec) == f"{REPOSITORY}@{COMMIT}"
 
 
 def test_a_backbone_without_its_head_is_refused(saved, tmp_path):
