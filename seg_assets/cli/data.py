@@ -54,11 +54,11 @@ def ct(images: str, labels: str, overrides: Sequence[str], out: Path) -> None:
     show_default=True,
     help="What SOURCE is; auto looks.",
 )
-@click.option("--labels", metavar="DIR", help="Ground truth: PNG files named like the images.")
+@click.option("--labels", metavar="TRUTH", help="Ground truth: a folder or a COCO JSON file.")
 @click.option(
     "--label-format",
     metavar="F",
-    help="How those are written: png:TABLE (ids of a class table), ade20k or camvid.",
+    help="How it is written, as in `seg-assets shards add --help`.  [default: auto, which looks]",
 )
 @click.option(
     "--classes",

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seg_assets.classes.table import IGNORE_ID, load_class_table
+from seg_assets.classes.table import IGNORE_ID
 from seg_assets.data.files import Folder, StorageOptions, open_folder
+from seg_assets.data.ground_truth import reader
+from seg_assets.data.ground_truth.shard_truth import truth_of_shard
 from seg_assets.data.id_maps import read_id_map
-from seg_assets.data.label_maps import label_table, read_label_map
 from seg_assets.data.panoptic.categories import CategoryTable
-from seg_assets.data.panoptic.from_maps import segments_from_maps
+from seg_assets.data.panoptic.from_maps import CROWD, segments_from_maps
 from seg_assets.data.panoptic.layout import MAP_SUFFIX
 from seg_assets.data.panoptic.params import PanopticParams
 from seg_assets.data.panoptic.segments import SegmentedImage
@@ -24,16 +25,17 @@ class GroundTruth:
     """Reads the ground truth of a shard's images as segments.
 
     Attributes:
-        label_format: how label files are written, see `label_maps`.
+        labels: reads the labels, and the objects where the format tells them apart.
         table: the categories.
         lookup: (256,) uint8, training id by class id of the label files; 255 for classes that the
             table does not have.
-        instances: folder of the instance maps, <image id>.png each; None without.
+        instances: folder of the instance maps, <image id>.png each, which say more than the labels;
+            None without.
         params: how label maps become segments.
         storage_options: keyword arguments of the fsspec file system of labels and instance maps.
     """
 
-    label_format: str
+    labels: reader.GroundTruth
     table: CategoryTable
     lookup: np.ndarray
     instances: Folder | None
@@ -71,7 +73,8 @@ class GroundTruth:
                 f"the shard {shard.name} has no ground truth to train on; register it with labels "
                 "(`seg-assets shards add --labels ... --label-format ...`)"
             )
-        classes = load_class_table(label_table(shard.label_format))
+        labels = truth_of_shard(shard, storage_options=storage_options)
+        classes = labels.table
         positions = {name: position for position, name in enumerate(table.names)}
         lookup = np.full(256, IGNORE_ID, np.uint8)
         for item in classes.classes:
@@ -89,7 +92,7 @@ class GroundTruth:
                     f"the folder {instances} of instance maps is not there: give one that exists"
                 )
         return cls(
-            shard.label_format,
+            labels,
             table,
             lookup,
             folder,
@@ -106,13 +109,12 @@ class GroundTruth:
 
         Raises:
             ImageError: a file is missing, damaged, or of another size than the picture.
-            InputError: the label map holds ids that its class table does not have.
+            UnknownClassError: the labels hold ids that their class table does not have.
         """
         if image.label_uri is None:
             raise ImageError(f"{image.image_id} has no label file: give it one or leave it out")
-        classes = load_class_table(label_table(self.label_format))
-        label_map = read_label_map(image.label_uri, self.label_format, self.storage_options)
-        classes.check(label_map, image.label_uri)
+        found = self.labels.read(image.image_id)
+        label_map = found.label_map
         if label_map.shape != size:
             raise ImageError(
                 f"{image.label_uri} is {label_map.shape[1]} x {label_map.shape[0]} pixels but its "
@@ -122,6 +124,9 @@ class GroundTruth:
         if self.instances is not None:
             uri = self.instances.uri_of(self.instances.child(image.image_id + MAP_SUFFIX))
             instance_map = read_id_map(uri, size, self.storage_options)
+        elif found.segment_ids is not None:
+            groups = np.isin(found.segment_ids, list(found.crowds))
+            instance_map = np.where(groups, CROWD, found.segment_ids)
         return segments_from_maps(
             self.lookup[label_map],
             self.table,

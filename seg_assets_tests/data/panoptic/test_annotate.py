@@ -8,7 +8,9 @@ from seg_assets.classes.table import load_class_table
 from seg_assets.data.panoptic.annotate import GroundTruth, file_stems
 from seg_assets.data.panoptic.categories import Category, CategoryTable
 from seg_assets.data.shards import ImageRef, Shard
+from seg_assets.data.sources import find_shards
 from seg_assets.errors import ImageError, InputError, UnknownClassError
+from seg_assets_tests.data.conftest import encoded, write_files
 from seg_assets_tests.data.panoptic.street import SIZE, label_map, street_shards, write_street
 
 TABLE = CategoryTable.from_class_table(load_class_table("cityscapes19"))
@@ -44,6 +46,25 @@ def test_instance_maps_say_what_belongs_together(shard: Shard, tmp_path: Path) -
     (tmp_path / "instances/city/street_0.png").unlink()
     with pytest.raises(ImageError, match=r"instances/city/street_0\.png is not there"):
         truth.read(shard.images[0], SIZE)
+
+
+def test_labels_that_tell_objects_apart_say_what_belongs_together(tmp_path: Path) -> None:
+    """Two cars that touch, a group of cars, and a road, in the files of Cityscapes."""
+    labels = np.array([[26, 26, 26, 7]], np.uint8)
+    instances = np.array([[26000, 26001, 26, 7]], np.uint16)
+    files = {"images/a.png": np.zeros((1, 4, 3), np.uint8)}
+    files |= {"gt/labelIds/a.png": labels, "gt/instanceIds/a.png": instances}
+    write_files(tmp_path, {name: encoded(pixels) for name, pixels in files.items()})
+    (shard,) = find_shards(tmp_path / "images", label_root=tmp_path / "gt")
+    found = GroundTruth.of_shard(shard, TABLE).read(shard.images[0], (1, 4))
+    told = {s.id: s for s in found.segments}
+    cars = [told[int(found.ids[0, x])] for x in range(3)]
+    assert [(s.category_id, s.is_crowd, s.area) for s in cars] == [
+        (14, False, 1),
+        (14, False, 1),
+        (14, True, 1),
+    ]
+    assert len(told) == 4
 
 
 def test_categories_are_matched_by_name_and_the_rest_is_no_label(shard: Shard) -> None:
