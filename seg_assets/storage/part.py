@@ -15,6 +15,10 @@ from seg_assets.storage.manifest import ImageFailure, PartRecord
 # The key of our note in the file's key-value metadata.
 NOTE = b"seg_assets"
 
+# zstd's level where it is not the usual one. Run lengths are text, of which a long search leaves a
+# sixth less: 10 ms more for 100 masks. Nothing else gains as much.
+_LEVELS = {"rle_counts": 15}
+
 
 class PartWriter:
     """Streams one part into a scratch file and publishes it.
@@ -39,7 +43,11 @@ class PartWriter:
                 self._sink,
                 schema,
                 compression="zstd",
+                compression_level=_LEVELS,
                 use_dictionary=False,  # pictures and masks do not repeat; zstd does the rest
+                # The least and greatest mask or picture would be written again in full, in the
+                # page and in the footer, and nobody looks for them.
+                write_statistics=["image_id"],
                 write_page_checksum=True,
             )
 
