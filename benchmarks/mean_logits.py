@@ -2,9 +2,9 @@
 
     python benchmarks/mean_logits.py --size 1500x2250 --masks 100 --classes 150 --pairs 5
 
-Pairs run by turns in one process, and the means are compared. The direct way scales the logits of a
-few classes at a time, so that they fit into memory, and is given decoded masks and their boxes; ours
-begins with run lengths.
+Pairs run by turns in one process, and the means are compared. The direct way scales the logits of
+a few classes at a time, so that they fit into memory, and is given decoded masks and their boxes;
+ours begins with run lengths.
 """
 
 import argparse
