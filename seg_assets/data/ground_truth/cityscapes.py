@@ -21,7 +21,7 @@ from seg_assets.data.ground_truth.label_files import (
     PNG_SUFFIX,
     LabelFiles,
     label_folder,
-    png_stems,
+    png_files,
 )
 from seg_assets.data.ground_truth.segments import truth_of_segments
 from seg_assets.data.id_maps import read_id_map
@@ -56,7 +56,7 @@ class CityscapesLabels(LabelFiles):
         """Image id -> URL of the label file; gtFine before gtCoarse."""
         folder = label_folder(self.source, self.storage_options)
         flat = Folder(folder.filesystem, folder.child(self.flat_folder))
-        found = dict(png_stems(flat if flat.kind() == "folder" else folder))
+        found = png_files(flat if flat.kind() == "folder" else folder)
         suffix = f"_{self.kind}"
         named = {stem[: -len(suffix)]: uri for stem, uri in found.items() if stem.endswith(suffix)}
         if named:
@@ -100,10 +100,18 @@ class CityscapesIds(CityscapesLabels):
 
 
 def _prefer_fine(named: Mapping[str, str]) -> dict[str, str]:
-    """Drop coarse labels of images that have fine ones, and give images their own names."""
+    """Drop coarse labels of images that have fine ones, and give images their own names.
+
+    Raises:
+        InputError: an image has two label files of one kind.
+    """
     fine = {PurePosixPath(stem.removesuffix(_FINE)).name for stem in named if stem.endswith(_FINE)}
-    return {
-        stem.removesuffix(_FINE).removesuffix(_COARSE) + _IMAGE: uri
-        for stem, uri in named.items()
-        if not (stem.endswith(_COARSE) and PurePosixPath(stem.removesuffix(_COARSE)).name in fine)
-    }
+    files: dict[str, str] = {}
+    for stem, uri in named.items():
+        plain = stem.removesuffix(_FINE).removesuffix(_COARSE)
+        if stem.endswith(_COARSE) and PurePosixPath(plain).name in fine:
+            continue
+        other = files.setdefault(plain + _IMAGE, uri)
+        if other != uri:
+            raise InputError(f"{other} and {uri} label the same image: remove one of them")
+    return files

@@ -1,7 +1,7 @@
 """Ground truth that lies in files of one image each."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 
 from seg_assets.classes.table import ClassTable, load_class_table
@@ -110,8 +110,17 @@ def label_folder(source: str, storage_options: StorageOptions) -> Folder:
     return folder
 
 
-def png_stems(folder: Folder) -> Iterator[tuple[str, str]]:
-    """Relative name without extension, and URL, of each PNG below a folder."""
+def png_files(folder: Folder) -> dict[str, str]:
+    """Relative name without extension -> URL of each PNG below a folder.
+
+    Raises:
+        InputError: two files differ in their extension only (a.png, a.PNG).
+    """
+    found: dict[str, str] = {}
     for name in folder.files():
         if name.lower().endswith(PNG_SUFFIX):
-            yield name[: -len(PNG_SUFFIX)], folder.uri_of(folder.child(name))
+            uri = folder.uri_of(folder.child(name))
+            other = found.setdefault(name[: -len(PNG_SUFFIX)], uri)
+            if other != uri:
+                raise InputError(f"{other} and {uri} label the same image: remove one of them")
+    return found

@@ -3,7 +3,7 @@
 <image id>.png      grey or indexed, 8 bits, 255 = no label
 """
 
-from seg_assets.data.ground_truth.label_files import LabelFiles, label_folder, png_stems
+from seg_assets.data.ground_truth.label_files import LabelFiles, label_folder, png_files
 
 
 class PngLabels(LabelFiles):
@@ -11,4 +11,4 @@ class PngLabels(LabelFiles):
 
     def list_files(self) -> dict[str, str]:
         """Image id -> URL of the PNG."""
-        return dict(png_stems(label_folder(self.source, self.storage_options)))
+        return png_files(label_folder(self.source, self.storage_options))

@@ -10,7 +10,7 @@ import numpy as np
 from seg_assets.classes.table import IGNORE_ID
 from seg_assets.data.files import Folder, open_folder, read_bytes
 from seg_assets.data.ground_truth.image_truth import ImageTruth
-from seg_assets.data.ground_truth.label_files import LabelFiles, label_folder, png_stems
+from seg_assets.data.ground_truth.label_files import LabelFiles, label_folder, png_files
 from seg_assets.data.ground_truth.segments import truth_of_numbers
 from seg_assets.data.id_maps import read_id_map
 from seg_assets.errors import InputError
@@ -33,7 +33,7 @@ class VocLabels(LabelFiles):
         folder = _class_folder(label_folder(self.source, self.storage_options), self.source)
         if self.label_format == "voc":
             self._check_names(folder.parent)
-        return dict(png_stems(folder))
+        return png_files(folder)
 
     def read_file(self, uri: str) -> ImageTruth:
         """Read the classes and, where they lie beside, the objects."""

@@ -67,6 +67,13 @@ def test_foggy_driving_is_fine_where_it_can_be_and_coarse_elsewhere(tmp_path: Pa
     np.testing.assert_array_equal(truth.read("public/a_leftImg8bit").label_map, TRAIN_IDS)
 
 
+def test_two_labels_of_one_image_are_refused(tmp_path: Path) -> None:
+    names = ["x/a_gtFine_labelTrainIds.png", "x/a_labelTrainIds.png"]
+    truth = open_ground_truth(write_files(tmp_path, dict.fromkeys(names, b"x")), "cityscapes")
+    with pytest.raises(InputError, match="label the same image: remove one of them"):
+        truth.image_ids()
+
+
 def test_flat_folders_hold_files_named_as_their_images(tmp_path: Path) -> None:
     files = {"trainIds/a.png": encoded(TRAIN_IDS), "labelIds/a.png": b"x", "images/a.png": b"x"}
     root = write_files(tmp_path, files)

@@ -53,6 +53,12 @@ def test_a_folder_that_is_not_there_is_found_out_when_it_is_needed(tmp_path: Pat
         truth.image_ids()
 
 
+def test_two_labels_of_one_image_are_refused(labels: Path) -> None:
+    write_files(labels, {"b.PNG": encoded(IDS)})
+    with pytest.raises(InputError, match=r"b\.(png|PNG) and .*b\.(png|PNG) label the same image"):
+        open_ground_truth(labels, "png:cityscapes19").image_ids()
+
+
 def test_a_table_that_does_not_exist_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no class table 'cityscapes18'"):
         open_ground_truth(tmp_path, "png:cityscapes18")
