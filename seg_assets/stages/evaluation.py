@@ -28,8 +28,8 @@ from seg_assets.stages.run import (
     Stopwatch,
     run_stage,
     sha256_of,
-    upstream,
 )
+from seg_assets.storage.lineage import upstream
 from seg_assets.storage.png import decode_label_map
 from seg_assets.storage.reader import ShardReader
 from seg_assets.storage.store import Store

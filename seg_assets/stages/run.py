@@ -15,7 +15,6 @@ from typing import Any
 from seg_assets.errors import ComparisonError, SegAssetsError, StoreError
 from seg_assets.stages.overlap import Outcome, Steps, overlapped
 from seg_assets.stages.progress import Progress
-from seg_assets.storage.reader import ShardReader
 from seg_assets.storage.store import Store
 from seg_assets.storage.writer import ShardWriter
 
@@ -230,25 +229,6 @@ def _outcomes(
     else:
         for image_id in pending:
             yield image_id, partial(process, image_id)
-
-
-def upstream(*readers: ShardReader) -> dict[str, str]:
-    """Digests of the shards that a stage reads, for its provenance.
-
-    Raises:
-        StoreError: one of them was made from another generation of one of the others: its rows
-            would be taken for something that they do not describe.
-    """
-    digests = {reader.manifest.asset: reader.manifest.digest for reader in readers}
-    for reader in readers:
-        asset, shard = reader.manifest.asset, reader.manifest.shard
-        for source, digest in reader.manifest.provenance.get("upstream", {}).items():
-            if digests.get(source, digest) != digest:
-                raise StoreError(
-                    f"{asset} of shard {shard} was made from other {source} than those that are "
-                    f"there now: materialise {asset} again"
-                )
-    return digests
 
 
 def sha256_of(value: Any) -> str:

@@ -9,7 +9,8 @@ from seg_assets.masks.params import MaskParams
 from seg_assets.modeling.identity import checkpoint_identity
 from seg_assets.modeling.manifest import entry
 from seg_assets.stages.overlap import Steps
-from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, upstream
+from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage
+from seg_assets.storage.lineage import upstream
 from seg_assets.storage.store import Store
 
 # Images that a GPU encodes in one batch.

@@ -8,7 +8,8 @@ from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.modeling.identity import checkpoint_identity
 from seg_assets.modeling.manifest import entry
-from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage, upstream
+from seg_assets.stages.run import RowsOfImage, StageReport, Stopwatch, run_stage
+from seg_assets.storage.lineage import upstream
 from seg_assets.storage.png import png_cell
 from seg_assets.storage.store import Store
 

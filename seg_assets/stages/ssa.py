@@ -17,8 +17,8 @@ from seg_assets.stages.run import (
     StageReport,
     Stopwatch,
     run_stage,
-    upstream,
 )
+from seg_assets.storage.lineage import upstream
 from seg_assets.storage.png import decode_label_map, png_cell
 from seg_assets.storage.reader import ShardReader
 from seg_assets.storage.store import Store

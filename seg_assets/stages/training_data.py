@@ -20,13 +20,13 @@ from seg_assets.stages.run import (
     Stopwatch,
     run_stage,
     sha256_of,
-    upstream,
 )
 from seg_assets.stages.training_categories import (
     CATEGORIES_PATH,
     load_categories,
     read_named_file,
 )
+from seg_assets.storage.lineage import upstream
 from seg_assets.storage.reader import ShardReader
 from seg_assets.storage.store import Store
 

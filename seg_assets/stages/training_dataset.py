@@ -14,13 +14,13 @@ from seg_assets.data.panoptic.writer import AnnotatedImage, SplitSummary, SplitW
 from seg_assets.data.shards import list_shards, load_shard
 from seg_assets.errors import ImageError, InputError, StoreError
 from seg_assets.stages.progress import Progress
-from seg_assets.stages.run import upstream
 from seg_assets.stages.training_categories import load_categories
 from seg_assets.stages.training_data import (
     open_segments,
     referral_of_row,
     segmented_of_row,
 )
+from seg_assets.storage.lineage import upstream
 from seg_assets.storage.store import Store
 
 FOLDER = "training_dataset"

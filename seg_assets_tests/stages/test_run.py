@@ -4,15 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from seg_assets.errors import ImageError, StoreError
+from seg_assets.errors import ImageError
 from seg_assets.stages.run import (
     LATER_SYSTEMATIC_FAILURES,
     RowsOfImage,
     StageReport,
     run_stage,
-    upstream,
 )
-from seg_assets.storage.reader import ShardReader
 from seg_assets.storage.store import Store
 
 IMAGES = [f"{number:03d}" for number in range(40)]
@@ -74,21 +72,3 @@ def test_any_number_of_images_may_be_bad_in_a_known_way(store: Store) -> None:
         raise ImageError(f"{image_id} is truncated")
 
     assert run(store, process).failed == len(IMAGES)
-
-
-def test_inputs_of_different_generations_are_refused(store: Store) -> None:
-    def write(asset: str, generation: int, sources: dict[str, str]) -> None:
-        provenance = {"generation": generation, "upstream": sources}
-        with store.write_shard(asset, "city", ["a"], provenance) as writer:
-            writer.add("a", [])
-
-    def inputs() -> list[ShardReader]:
-        return [store.open_shard(asset, "city") for asset in ("sam_masks", "region_labels")]
-
-    write("sam_masks", 0, {})
-    masks = store.open_shard("sam_masks", "city")
-    write("region_labels", 0, upstream(masks))
-    assert upstream(*inputs())["sam_masks"] == masks.manifest.digest
-    write("sam_masks", 1, {})
-    with pytest.raises(StoreError, match="region_labels of shard city was made from other sam_m"):
-        upstream(*inputs())
