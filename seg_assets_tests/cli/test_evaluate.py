@@ -153,8 +153,8 @@ def test_mistakes_are_one_sentence(
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_panoptic_quality_where_the_truth_knows_objects(shared: Path, tmp_path: Path):
-    panoptic = shared / "data" / "coco_panoptic" / "panoptic.json"
+def test_panoptic_quality_where_the_truth_knows_objects(shared_dir: Path, tmp_path: Path):
+    panoptic = shared_dir / "data" / "coco_panoptic" / "panoptic.json"
     result = evaluate(panoptic, panoptic, "--pred-format", "coco_panoptic", "--out", tmp_path)
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "report.json").read_text())
