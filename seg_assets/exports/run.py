@@ -12,7 +12,7 @@ from seg_assets.exports.folder import MARK, ExportFolder
 from seg_assets.exports.format import ExportFormat, ExportImage, FormatWriter
 from seg_assets.exports.pictures import read_picture, suffix_of
 from seg_assets.exports.request import ExportRequest, ExportSummary, Maps, Pictures
-from seg_assets.exports.selection import Selection, select_shards
+from seg_assets.exports.selection import Selection, finished_shards, select_shards
 from seg_assets.exports.shard_labels import ShardLabels, needed_assets
 
 logger = logging.getLogger(__name__)
@@ -45,9 +45,7 @@ def run_export(request: ExportRequest, form: ExportFormat) -> ExportSummary:
         export = _Export(request, form, maps, chosen, writer, errors)
         images = sum(export.shard(shard, before) for shard, before in _with_offsets(chosen))
         if images == 0:
-            raise ImageError(
-                f"none of the {chosen.images} images has been exported: {errors.first}"
-            )
+            raise ImageError(f"none of {chosen.images} images could be exported: {errors.first}")
         writer.finish()
         summary = ExportSummary(
             format=form.name,
@@ -76,7 +74,7 @@ def _maps(request: ExportRequest, form: ExportFormat) -> Maps | None:
     if request.shards:
         named = all(store.is_complete(a, shard) for a in assets for shard in request.shards)
     else:
-        named = bool(store.shards(assets[-1]))
+        named = bool(finished_shards(store, "semantic", masks=form.needs_masks))
     return "semantic" if named else None
 
 

@@ -109,3 +109,19 @@ def stored_map(store: Store, maps: Maps, shard: str, image_id: str) -> np.ndarra
     """A label map as the store has it."""
     rows = store.open_shard(MAPS_ASSETS[maps], shard).rows(image_id)
     return np.array(Image.open(io.BytesIO(rows[0]["label_map"]["bytes"])))
+
+
+def good_images() -> list[tuple[str, str, str, int]]:
+    """Shard, image id, name in an export of both shards, and number; of all with results."""
+    # number 2 is the broken image
+    numbers = iter([1, 3, 4, 5, 6])
+    return [
+        (shard, image_id, f"{shard}/{image_id}", next(numbers))
+        for shard, image_ids in GOOD.items()
+        for image_id in image_ids
+    ]
+
+
+def files_below(folder: Path) -> list[str]:
+    """Names of all files below a folder, sorted."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

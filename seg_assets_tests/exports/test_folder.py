@@ -35,20 +35,23 @@ def test_an_empty_folder_may_be_there(tmp_path: Path) -> None:
     assert tree(tmp_path) == ["out/a/b.txt", f"out/{MARK}"]
 
 
+def break_off(out: Path, error: type[BaseException]) -> None:
+    with ExportFolder(out, overwrite=True) as folder:
+        folder.write("a/b.txt", b"new")
+        raise error
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_error_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), ExportFolder(tmp_path / "out") as folder:
-        folder.write("a.txt", b"1")
-        raise error
+    with pytest.raises(error):
+        break_off(tmp_path / "out", error)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_leaves_the_older_export(tmp_path: Path) -> None:
     write(tmp_path / "out", b"old")
-    with pytest.raises(ValueError, match="broken"):
-        with ExportFolder(tmp_path / "out", overwrite=True) as folder:
-            folder.write("a/b.txt", b"new")
-            raise ValueError("broken")
+    with pytest.raises(KeyboardInterrupt):
+        break_off(tmp_path / "out", KeyboardInterrupt)
     assert (tmp_path / "out" / "a" / "b.txt").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -80,9 +83,9 @@ def test_a_url_is_refused() -> None:
 
 
 def test_two_exports_do_not_write_one_folder(tmp_path: Path) -> None:
-    with ExportFolder(tmp_path / "out"):
-        with pytest.raises(StoreError, match="is being written by another process"):
-            write(tmp_path / "out", b"1")
+    message = "is being written by another process"
+    with ExportFolder(tmp_path / "out"), pytest.raises(StoreError, match=message):
+        write(tmp_path / "out", b"1")
 
 
 KILLED = """
