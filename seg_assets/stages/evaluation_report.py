@@ -88,7 +88,8 @@ def write_report(store: Store, shards: Sequence[str]) -> Tally:
     from seg_assets.evaluation.output import report_files  # noqa: PLC0415  # draws with matplotlib
 
     tally = sum_shards(store, shards)
-    pictures = [(image, picture) for image in tally.worst if (picture := _draw(store, image))]
+    drawn = [(image, _draw(store, image)) for image in tally.worst]
+    pictures = [(image, picture) for image, picture in drawn if picture is not None]
     files = report_files(tally, METHODS, pictures, {"shards": list(shards)})
     for name, data in files.items():
         store.write_bytes(f"{REPORT_FOLDER}/{name}", data)

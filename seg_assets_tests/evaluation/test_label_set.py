@@ -24,7 +24,7 @@ def counts(mask: np.ndarray) -> bytes:
 
 
 def truth() -> TruthInClasses:
-    objects = tuple(TrueObject(0, counts(SEGMENTS == i)) for i in (1, 2))
+    objects = tuple(TrueObject(0, counts(i == SEGMENTS)) for i in (1, 2))
     found = ImageTruth(LABELS, SEGMENTS, {1: 0, 2: 0, 3: 1}, frozenset(), objects)
     return TruthInClasses.of(found, MERGE, "a")
 
