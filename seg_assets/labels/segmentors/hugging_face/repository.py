@@ -125,4 +125,5 @@ def explained(name: str) -> Iterator[None]:
 
 def first_line(error: Exception) -> str:
     """The first line of a message that has any; transformers writes whole paragraphs."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line.rstrip(".:") for line in lines if line), type(error).__name__)
