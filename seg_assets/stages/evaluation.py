@@ -94,6 +94,7 @@ class Comparison:
             StoreError: there are no maps, or the shard was registered with other images since.
         """
         readers = _finished(store, shard.name)
+        upstream(*readers.values())  # before their classes are compared, which may not fit then
         main = readers["merged_maps" if "merged_maps" in readers else "ssa_maps"]
         table = stored_classes(main) if classes is None else load_class_table(classes)
         known = {image.image_id for image in shard.images}

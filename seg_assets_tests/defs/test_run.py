@@ -187,10 +187,20 @@ def test_the_report_adds_up_the_shards(finished: FinishedRun, run_job: RunJob) -
 def test_metrics_with_and_without_masks_stand_side_by_side(finished: FinishedRun) -> None:
     done = finished.materializations["evaluation_metrics"]
     lines = value(done, "methods").splitlines()
-    assert lines[0] == "| method | mIoU | fwIoU | mAcc | aAcc |"
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| SAM + SEEM", "| SEEM alone"]
-    assert f"{value(done, 'seem_aacc'):.3f} |" in lines[3]
-    assert value(done, "per_class").splitlines()[0].endswith("| IoU of SEEM alone |")
+    assert lines[0] == "| labels | mIoU | fwIoU | mAcc | aAcc | boundary IoU | boundary F |"
+    methods = [line.split(" | ")[0] for line in lines[2:]]
+    assert methods == ["| SAM + SEEM", "| SEEM alone", "| SSA"]
+    assert f" {value(done, 'seem_aacc'):.3f} |" in lines[3]
+    assert f" {value(done, 'ssa_aacc'):.3f} |" in lines[4]
+    heads = value(done, "per_class").splitlines()[0]
+    assert heads.startswith("| class | IoU SAM + SEEM | IoU SEEM alone | IoU SSA |")
+
+
+def test_images_that_were_not_compared_are_told(finished: FinishedRun) -> None:
+    done = finished.materializations["evaluation_metrics"]
+    assert value(done, "images_without_prediction") == 2
+    rows = value(done, "not_compared").splitlines()[2:]
+    assert rows == [f"| no prediction | 2 | {SHARD}: picture_cut; {SHARD}: picture_not |"]
 
 
 def test_metrics_can_be_had_in_other_classes(copied: Path, run_job: RunJob) -> None:
@@ -208,6 +218,7 @@ def test_metrics_can_be_had_in_other_classes(copied: Path, run_job: RunJob) -> N
         ("region_labels", "base28", "coco133"),
         ("semantic_maps", "base28", None),
         ("merged_maps", "merged19", None),
+        ("ssa_maps", "coco133", None),
         ("evaluation_metrics", "merged19", None),
     ],
 )
