@@ -8,7 +8,9 @@ from numba import njit
 
 from seg_assets.errors import InputError
 
-_FEW_SLOTS = 1 << 10
+_FEW_PAIRS = 1 << 9
+_CHUNK = 1 << 10
+"""Pixels whose marks are made at a time."""
 
 
 def count_byte_pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -51,9 +53,16 @@ def count_id_pairs(
         InputError: the maps are not of integers, or differ in shape.
     """
     _check(first, second)
-    keys, counts = _count_runs(_flat(_narrow(first)), _flat(_narrow(second)), _FEW_SLOTS)
+    keys, counts = _count_with(_flat(_narrow(first)), _flat(_narrow(second)), _FEW_PAIRS)
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     return keys[order, 0], keys[order, 1], counts[order]
+
+
+def _count_with(a: np.ndarray, b: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
+    """Count with room for so many pairs; begun anew with more where that is not enough."""
+    keys, counts = np.empty((room, 2), np.int64), np.zeros(room, np.int64)
+    found = _count_runs(a, b, np.full(2 * room, -1, np.int64), keys, counts)
+    return (keys[:found], counts[:found]) if found >= 0 else _count_with(a, b, 8 * room)
 
 
 def _check(first: np.ndarray, second: np.ndarray) -> None:
@@ -115,59 +124,61 @@ def _add_bytes(a, b, a_words, b_words, pairs):
 
 
 @njit(cache=True, nogil=True)
-def _count_runs(a, b, slots):
-    """Count runs in a hash table with open addresses, `slots` large at first (a power of two).
+def _count_runs(a, b, table, keys, counts):
+    """Count runs in a hash table with open addresses.
+
+    Args:
+        a: (P,) integers.
+        b: (P,) integers.
+        table: (2 N,) int64 of -1, N a power of two; becomes positions in `keys`.
+        keys: (N, 2) int64, to be filled.
+        counts: (N,) int64 of 0, to be filled.
 
     Returns:
-        Keys (N, 2) int64 and counts (N,) int64, in no order.
+        How many pairs there are, or -1 if they are more than N.
     """
-    table = np.full(slots, -1, np.int64)
-    keys = np.empty((slots // 2, 2), np.int64)
-    counts = np.zeros(slots // 2, np.int64)
+    last_place = len(table) - 1
     known = 0
     size = len(a)
-    i = 0
-    while i < size:
-        va, vb = a[i], b[i]
-        j = i + 1
-        while j + 8 <= size:
-            other = (a[j] ^ va) | (b[j] ^ vb)
-            for k in range(j + 1, j + 8):
-                other |= (a[k] ^ va) | (b[k] ^ vb)
-            if other != 0:
-                break
-            j += 8
-        while j < size and a[j] == va and b[j] == vb:
-            j += 1
-        first, second = np.int64(va), np.int64(vb)
-        mixed = np.uint64(first) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(second)
-        mixed *= np.uint64(0xD6E8FEB86659FD93)
-        place = np.int64(mixed >> np.uint64(20)) & (slots - 1)
-        entry = table[place]
-        while entry >= 0 and (keys[entry, 0] != first or keys[entry, 1] != second):
-            place = (place + 1) & (slots - 1)
-            entry = table[place]
-        if entry < 0:
-            entry = known
-            table[place] = entry
-            keys[entry, 0], keys[entry, 1] = first, second
-            known += 1
-        counts[entry] += j - i
-        if known == slots // 2:  # half full: everything moves into a table twice as large
-            slots *= 2
-            table = np.full(slots, -1, np.int64)
-            more_keys = np.empty((slots // 2, 2), np.int64)
-            more_keys[:known] = keys
-            more_counts = np.zeros(slots // 2, np.int64)
-            more_counts[:known] = counts
-            keys, counts = more_keys, more_counts
-            for old in range(known):
-                mixed = np.uint64(keys[old, 0]) * np.uint64(0x9E3779B97F4A7C15)
-                mixed += np.uint64(keys[old, 1])
+    marks = np.zeros(_CHUNK, np.uint8)
+    eights = marks.view(np.uint64)
+    begin = 0
+    # the last chunk ends one pixel after the map, where the last run ends
+    for start in range(1, size + 1, _CHUNK):
+        stop = min(start + _CHUNK, size)
+        pixels = stop - start
+        before = slice(start - 1, stop - 1)
+        _mark_changes(a[before], a[start:stop], b[before], b[start:stop], marks[:pixels])
+        marks[pixels:] = 0
+        if start + _CHUNK > size:
+            marks[pixels] = 1
+        for eight in range(_CHUNK // 8):
+            if eights[eight] == 0:
+                continue
+            for k in range(8 * eight, 8 * eight + 8):
+                if marks[k] == 0:
+                    continue
+                first, second = np.int64(a[begin]), np.int64(b[begin])
+                mixed = np.uint64(first) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(second)
                 mixed *= np.uint64(0xD6E8FEB86659FD93)
-                place = np.int64(mixed >> np.uint64(20)) & (slots - 1)
-                while table[place] >= 0:
-                    place = (place + 1) & (slots - 1)
-                table[place] = old
-        i = j
-    return keys[:known].copy(), counts[:known].copy()
+                place = np.int64(mixed >> np.uint64(32)) & last_place
+                entry = table[place]
+                while entry >= 0 and (keys[entry, 0] != first or keys[entry, 1] != second):
+                    place = (place + 1) & last_place
+                    entry = table[place]
+                if entry < 0:
+                    if known == len(counts):
+                        return -1
+                    entry = table[place] = known
+                    keys[entry, 0], keys[entry, 1] = first, second
+                    known += 1
+                counts[entry] += start + k - begin
+                begin = start + k
+    return known
+
+
+@njit(cache=True, nogil=True)
+def _mark_changes(a_before, a, b_before, b, marks):
+    """Mark the pixels at which another run begins; simple enough to become vector instructions."""
+    for k in range(len(marks)):
+        marks[k] = (a[k] != a_before[k]) | (b[k] != b_before[k])
