@@ -155,8 +155,8 @@ def score_maps(
         InputError: the maps or the ground truth have no class map into the wanted classes.
         StoreError: there are no maps, or the shard was registered with other images since.
     """
-    masks = store.open_shard("sam_masks", shard.name)
     found = Comparison.open(store, shard, classes)
+    masks = store.open_shard("sam_masks", shard.name)
     table, sources = found.table, found.sources
     region_labels, ssa_masks = found.readers.get("region_labels"), found.readers.get("ssa_masks")
 
