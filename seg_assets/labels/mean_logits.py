@@ -58,16 +58,16 @@ def mean_logits(
     height, width = masks[0].height, masks[0].width
     runs = runs_of(masks, height, width)
     sums = np.zeros((len(masks), len(logits)))
-    areas = np.zeros((len(masks), 1))
+    areas = np.zeros(len(masks), np.int64)
     if height * width > 0:
         rows = _rows(logits.shape[1], height, align_corners)
         columns = _columns(logits.shape[2], width, align_corners)
         values = np.ascontiguousarray(logits, np.float32)
-        sum_logits(*runs, height, rows, columns, values, sums)
-        areas[:, 0] = [mask.area for mask in masks]
+        sum_logits(*runs, height, rows, columns, values, sums, areas)
     if not np.isfinite(sums).all():
         raise InputError("the logits of a segmentor hold nan or infinity: use another one")
-    return np.divide(sums, areas, out=np.full_like(sums, np.nan), where=areas > 0)
+    sums[areas == 0] = np.nan
+    return sums / np.maximum(areas, 1)[:, None]
 
 
 @lru_cache(maxsize=16)

@@ -44,7 +44,7 @@ def _product(weights, plane, top, spans):
 
 
 @njit(cache=True, nogil=True)
-def sum_logits(ends, begin, runs, height, rows, columns, logits, sums):
+def sum_logits(ends, begin, runs, height, rows, columns, logits, sums, areas):
     """Sum the scaled logits over each mask.
 
     Args:
@@ -58,6 +58,7 @@ def sum_logits(ends, begin, runs, height, rows, columns, logits, sums):
         columns: For each column, the two source columns and their weights, (width,).
         logits: (C, h, w) float32.
         sums: Receives the sums, (N, C) float64.
+        areas: Receives the masks' pixels, (N,) int64, 0 before.
     """
     _, source_rows, source_columns = logits.shape
     row, _, _, totals = rows
@@ -71,6 +72,7 @@ def sum_logits(ends, begin, runs, height, rows, columns, logits, sums):
         for i in range(begin[n], begin[n] + runs[n] - 1, 2):
             if ends[i] >= ends[i + 1]:
                 continue
+            areas[n] += ends[i + 1] - ends[i]
             x, last_x = ends[i] // height, (ends[i + 1] - 1) // height
             y, last_y = ends[i] - x * height, ends[i + 1] - last_x * height
             left, right = min(left, low[x]), max(right, high[last_x])
