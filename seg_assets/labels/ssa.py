@@ -88,7 +88,7 @@ def vote_masks(
 
     Raises:
         InputError: a mask has another size than the map or is damaged, or there are no logits for
-            the rule that needs them.
+            the rule that needs them, or those of too many classes.
     """
     params = params or SsaParams()
     masks = [record.rle for record in records]
@@ -100,6 +100,11 @@ def vote_masks(
         raise InputError(
             "the rule mean_logits needs the logits of the segmentor, and there are none: choose a "
             "segmentor that gives logits, or the rule majority"
+        )
+    elif len(logits) > IGNORE_ID:
+        raise InputError(
+            f"a segmentor with logits of {len(logits)} classes cannot be used: a label map holds "
+            f"{IGNORE_ID} at most"
         )
     else:
         means = mean_logits(masks, logits, align_corners=params.align_corners)

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +165,21 @@ def test_mean_logits_may_outvote_the_majority():
 def test_mean_logits_without_logits_are_refused():
     with pytest.raises(InputError, match="needs the logits of the segmentor"):
         vote_masks([], np.zeros((2, 2), np.uint8), SsaParams(rule="mean_logits"))
+
+
+def test_logits_of_more_classes_than_a_map_can_hold_are_refused():
+    logits = np.zeros((256, 1, 1), np.float32)
+    with pytest.raises(InputError, match="logits of 256 classes"):
+        vote_masks([], np.zeros((2, 2), np.uint8), SsaParams(rule="mean_logits"), logits)
+
+
+def test_importing_the_vote_loads_no_compiler_and_no_torch():
+    """Definitions load these modules; the kernels are imported where they are called."""
+    code = (
+        "import sys, seg_assets.labels.ssa_json, seg_assets.masks.region_map;"
+        "sys.exit(bool({'numba', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_votes_of_other_masks_are_refused():
