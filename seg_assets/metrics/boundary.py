@@ -10,6 +10,7 @@ import numpy as np
 from seg_assets.classes.table import IGNORE_ID, ClassTable
 from seg_assets.errors import InputError
 from seg_assets.metrics.boundary_maps import UNKNOWN, boundary_bands, contours, near_pixels
+from seg_assets.metrics.pair_counts import count_byte_pairs
 
 BAND_RATIO = 0.02
 """Width of the band for boundary IoU as a share of the image's diagonal (Cheng et al. 2021)."""
@@ -94,23 +95,24 @@ class BoundarySums:
         diagonal = math.hypot(*truth.shape)
         width = max(1, round(band_ratio * diagonal))
 
-        found_band, true_band = boundary_bands(found, width), boundary_bands(true, width)
-        shared = found_band & true_band & (found == true)
-        found_lines = np.where(contours(found), found, UNKNOWN).astype(np.int16)
-        true_lines = np.where(contours(true), true, UNKNOWN).astype(np.int16)
-        found_lines[found == IGNORE_ID] = UNKNOWN
+        bands = count_byte_pairs(
+            np.where(boundary_bands(true, width), true, IGNORE_ID).astype(np.uint8),
+            np.where(boundary_bands(found, width), found, IGNORE_ID).astype(np.uint8),
+        )
+        found_lines, true_lines = contours(found), contours(true)
+        found_lines[found_lines == IGNORE_ID] = UNKNOWN
         radius = tolerance_ratio * diagonal
-        lines = (found_lines, true_lines)
-        near = [near_pixels(a, b, classes, radius) for a, b in (lines, lines[::-1])]
-        length = [np.bincount(line[line != UNKNOWN], minlength=classes) for line in lines]
-        precision, recall = (n / np.maximum(all_, 1) for n, all_ in zip(near, length, strict=True))
+        near_found, all_found = near_pixels(found_lines, true_lines, classes, radius)
+        near_true, all_true = near_pixels(true_lines, found_lines, classes, radius)
         return cls(
-            np.bincount(true[shared], minlength=classes),
-            np.bincount(found[found_band], minlength=IGNORE_ID + 1)[:classes],
-            np.bincount(true[true_band], minlength=classes),
-            *(near[0], length[0], near[1], length[1]),
-            image_f=_f_measure(precision, recall),
-            images=((length[0] + length[1]) > 0).astype(np.int64),
+            bands.diagonal()[:classes],
+            bands.sum(0)[:classes],
+            bands.sum(1)[:classes],
+            *(near_found, all_found, near_true, all_true),
+            image_f=_f_measure(
+                near_found / np.maximum(all_found, 1), near_true / np.maximum(all_true, 1)
+            ),
+            images=((all_found + all_true) > 0).astype(np.int64),
         )
 
     @classmethod

@@ -37,39 +37,35 @@ def contours(labels: np.ndarray) -> np.ndarray:
         labels: (H, W) int16 or int32, at least 0, or UNKNOWN.
 
     Returns:
-        (H, W) bool: labelled pixels of which one of the four neighbours has another label. The
-        image's border is no contour.
+        (H, W) of the same type: labelled pixels of which one of the four neighbours has another
+        label; UNKNOWN elsewhere. The image's border is no contour.
     """
-    found = np.zeros(labels.shape, np.bool_)
-    for axis in (0, 1):
-        near, far = (slice(None, -1), slice(1, None))
-        here, there = ((near, far), ((slice(None), near), (slice(None), far)))[axis]
-        differs = (labels[here] != labels[there]) & (labels[here] != UNKNOWN)
-        differs &= labels[there] != UNKNOWN
-        found[here] |= differs
-        found[there] |= differs
-    return found
+    lines = np.empty_like(labels, order="C")
+    _draw_contours(np.ascontiguousarray(labels), lines)
+    return lines
 
 
-def near_pixels(marked: np.ndarray, others: np.ndarray, labels: int, radius: float) -> np.ndarray:
-    """Count by label the marked pixels that have another marked pixel of their label nearby.
+def near_pixels(
+    lines: np.ndarray, others: np.ndarray, labels: int, radius: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count by label the pixels of contours that have a contour of their label nearby.
 
     Args:
-        marked: (H, W) int16, the label of marked pixels, UNKNOWN elsewhere.
+        lines: (H, W) int16, the label of contour pixels, below `labels`, UNKNOWN elsewhere.
         others: (H, W) int16, likewise.
         labels: number of labels.
         radius: Euclidean distance in pixels up to which, inclusive, pixels of `others` are near.
 
     Returns:
-        (labels,) int64, pixels of `marked` with one of `others` nearby.
+        (labels,) int64, contour pixels of `lines` with one of `others` nearby, and all of them.
     """
-    reach = int(radius)
-    rows = np.arange(reach + 1)
+    rows = np.arange(int(radius) + 1)
     half_widths = np.floor(np.sqrt(radius**2 - rows**2)).astype(np.int64)
-    counts = np.zeros(labels, np.int64)
-    y, x = np.nonzero(marked != UNKNOWN)
-    _count_near(y, x, marked, others, half_widths, counts)
-    return counts
+    near, length = np.zeros(labels, np.int64), np.zeros(labels, np.int64)
+    side = max(len(half_widths), 16)
+    squares = (lines.shape[0] // side + 1, lines.shape[1] // side + 1, labels)
+    _count_near(lines, others, half_widths, np.zeros(squares, np.bool_), side, near, length)
+    return near, length
 
 
 @njit(cache=True, nogil=True)
@@ -116,25 +112,59 @@ def _clear_inside(labels, distance, band):
 
 
 @njit(cache=True, nogil=True)
-def _count_near(rows, columns, marked, others, half_widths, counts):
+def _draw_contours(labels, lines):
+    height, width = labels.shape
+    for y in range(height):
+        above, below = max(y - 1, 0), min(y + 1, height - 1)
+        for x in range(width):
+            value = labels[y, x]
+            up, down = labels[above, x], labels[below, x]
+            left, right = labels[y, max(x - 1, 0)], labels[y, min(x + 1, width - 1)]
+            differs = (up != value) & (up != UNKNOWN)
+            differs |= (down != value) & (down != UNKNOWN)
+            differs |= (left != value) & (left != UNKNOWN)
+            differs |= (right != value) & (right != UNKNOWN)
+            lines[y, x] = value if differs else UNKNOWN
+
+
+@njit(cache=True, nogil=True)
+def _count_near(lines, others, half_widths, held, side, near, length):
+    """Fill `near` and `length`; squares without a label at all save most of the searching.
+
+    All that is near a pixel lies in its square of `side` pixels and the eight round it; `held` is
+    False, by square and label.
+    """
     height, width = others.shape
-    reach = len(half_widths) - 1
-    for n in range(len(rows)):
-        y, x = rows[n], columns[n]
-        wanted = marked[y, x]
-        found = False
-        for step in range(2 * reach + 1):  # 0, 1, -1, 2, -2 ...
-            shift = (step + 1) // 2
-            row = y + shift if step % 2 == 1 else y - shift
-            if row < 0 or row >= height:
+    for y in range(height):
+        for x in range(width):
+            if others[y, x] != UNKNOWN:
+                held[y // side, x // side, others[y, x]] = True
+    for y in range(height):
+        for x in range(width):
+            wanted = lines[y, x]
+            if wanted == UNKNOWN:
                 continue
-            left = max(x - half_widths[shift], 0)
-            right = min(x + half_widths[shift] + 1, width)
-            for column in range(left, right):
-                if others[row, column] == wanted:
-                    found = True
-                    break
-            if found:
-                break
-        if found:
-            counts[wanted] += 1
+            length[wanted] += 1
+            anywhere = False
+            for row in range(max(y // side - 1, 0), min(y // side + 2, held.shape[0])):
+                for column in range(max(x // side - 1, 0), min(x // side + 2, held.shape[1])):
+                    anywhere |= held[row, column, wanted]
+            if anywhere and _is_near(y, x, wanted, others, half_widths):
+                near[wanted] += 1
+
+
+@njit(cache=True, nogil=True)
+def _is_near(y, x, wanted, others, half_widths):
+    """Whether `others` holds `wanted` within the disc round a pixel, looked for row by row."""
+    height, width = others.shape
+    for step in range(2 * len(half_widths) - 1):  # 0, 1, -1, 2, -2 ...
+        shift = (step + 1) // 2
+        row = y + shift if step % 2 == 1 else y - shift
+        if row < 0 or row >= height:
+            continue
+        left = max(x - half_widths[shift], 0)
+        right = min(x + half_widths[shift] + 1, width)
+        for column in range(left, right):
+            if others[row, column] == wanted:
+                return True
+    return False
