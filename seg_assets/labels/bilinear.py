@@ -1,18 +1,19 @@
-"""Bilinear resizing of any part of a large array, one axis at a time.
+"""Where the pixels of a resized axis read, as `torch.nn.functional.interpolate` defines it.
 
-The same sampling as `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`, but
-able to make only the rows that are asked for, so that a full-size result never has to exist.
+`mode="bilinear", align_corners=False`: the same sampling, but free to make only the part of the
+result that is asked for, so that a full-size result never has to exist.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
 
 @dataclass(frozen=True)
 class Taps:
-    """Where each target pixel of one axis reads: low * (1 - weight) + high * weight.
+    """Where each target pixel of one axis reads: low + (high - low) * weight.
 
     Attributes:
         low: (n,) source index before the target's centre.
@@ -33,33 +34,48 @@ def bilinear_taps(source: int, target: int) -> Taps:
     return Taps(low, high, (position - low).astype(np.float32))
 
 
-def resample(
-    read: Callable[[int, int], np.ndarray],
-    stages: Sequence[Taps],
-    start: int,
-    stop: int,
-    axis: int,
-) -> np.ndarray:
-    """Pixels start..stop - 1 of an axis after all resizing stages.
+@dataclass(frozen=True)
+class Axis:
+    """One axis of an image, read from logits in two resizings with a crop between them.
 
-    Args:
-        read: gives the source's pixels a..b - 1 along `axis`, float32.
-        stages: the resizings in the order in which they happen; a stage may read only the first
-            part of the one before it (a crop).
-        start: first target pixel.
-        stop: one past the last target pixel.
-        axis: the axis that is resized.
+    Attributes:
+        inner: from the logits to the padded input of the model.
+        outer: from the input without its padding to the wanted size; it reads the first pixels of
+            what `inner` makes. Where both have one size it copies (low = high, weight 0).
     """
-    if not stages:
-        return read(start, stop)
-    taps = stages[-1]
-    low, high, weight = taps.low[start:stop], taps.high[start:stop], taps.weight[start:stop]
-    first, last = int(low[0]), int(high[-1]) + 1
-    source = resample(read, stages[:-1], first, last, axis)
-    weight = weight.reshape([-1 if i == axis else 1 for i in range(source.ndim)])
-    result = np.take(source, high - first, axis=axis)
-    below = np.take(source, low - first, axis=axis)
-    result -= below
-    result *= weight
-    result += below
-    return result
+
+    inner: Taps
+    outer: Taps
+
+    @classmethod
+    def of(cls, logits: int, padded: int, kept: int, wanted: int) -> "Axis":
+        """`logits` numbers are enlarged to `padded`, cut to `kept`, resized to `wanted`."""
+        if kept == wanted:
+            same = np.arange(kept)
+            return cls(bilinear_taps(logits, padded), Taps(same, same, np.zeros(kept, np.float32)))
+        return cls(bilinear_taps(logits, padded), bilinear_taps(kept, wanted))
+
+    def span(self, start: int, stop: int) -> tuple[int, int]:
+        """First logit and the one behind the last that the pixels start..stop - 1 read."""
+        return (
+            int(self.inner.low[self.outer.low[start]]),
+            int(self.inner.high[self.outer.high[stop - 1]]) + 1,
+        )
+
+    def arrays(self, start: int, stop: int) -> Arrays:
+        """Of pixels start..stop - 1 only, counting logits from the first one they read.
+
+        Returns:
+            low, high and weight of `inner`, then of `outer`; int64 and float32.
+        """
+        first, _ = self.span(start, stop)
+        inner, outer = self.inner, self.outer
+        part = slice(start, stop)
+        return (
+            inner.low - first,
+            inner.high - first,
+            inner.weight,
+            outer.low[part],
+            outer.high[part],
+            outer.weight[part],
+        )

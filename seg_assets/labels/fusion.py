@@ -6,13 +6,14 @@ keep SEEM's label.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from seg_assets.classes.mapping import ClassMap
 from seg_assets.errors import InputError
+from seg_assets.labels.score_groups import ScoreGroups
 from seg_assets.masks.region_map import RegionMap
 
 NO_LABEL = 255
@@ -34,10 +35,18 @@ class RegionAnswer:
     Attributes:
         proposals: the most probable classes, best first.
         margin: probability of the best minus that of the second best.
+        group: where groups of classes competed: the most probable class of the winning group, with
+            the probability of the whole group; `margin` is then over the second best group.
     """
 
     proposals: tuple[Proposal, ...]
     margin: float
+    group: Proposal | None = None
+
+    @property
+    def best(self) -> Proposal:
+        """What names the region."""
+        return self.group or self.proposals[0]
 
 
 @dataclass(frozen=True)
@@ -50,8 +59,8 @@ class RegionLabel:
         area: pixels of the region.
         source_id: SEEM's answer to the prompt, in its own table of C classes; C = others.
         class_id: the label, in the target table; 255 if the table has no class for it.
-        score: probability of `source_id`, 0 to 1.
-        margin: `score` minus the probability of the runner-up.
+        score: probability of `source_id`, 0 to 1; where groups competed, of its whole group.
+        margin: `score` minus the probability of the runner-up (class or group).
         vote_share: share of the region's pixels to which SEEM's own map gives `class_id`.
         fallback: the label comes from the vote of SEEM's own map, not from the prompt.
         proposals: the most probable answers, best first.
@@ -82,12 +91,16 @@ class RegionLabel:
         return cls(**fields)
 
 
-def answers_of(class_logits: np.ndarray, top_k: int) -> list[RegionAnswer]:
+def answers_of(
+    class_logits: np.ndarray, top_k: int, groups: ScoreGroups | None = None
+) -> list[RegionAnswer]:
     """Turn the class logits of the matched queries into answers.
 
     Args:
         class_logits: (n, classes + 1) float, one row per prompt, "others" last.
         top_k: proposals to keep, at most all.
+        groups: which classes compete together; "others", and each class without a counterpart,
+            compete on their own. If None all do.
     """
     logits = class_logits.astype(np.float64)
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -98,7 +111,26 @@ def answers_of(class_logits: np.ndarray, top_k: int) -> list[RegionAnswer]:
     for row, best in zip(probabilities, order, strict=True):
         proposals = tuple(Proposal(int(i), float(row[i])) for i in best[:top_k])
         answers.append(RegionAnswer(proposals, float(row[best[0]] - row[best[1]])))
-    return answers
+    return answers if groups is None else _grouped(answers, probabilities, order, groups)
+
+
+def _grouped(
+    answers: Sequence[RegionAnswer],
+    probabilities: np.ndarray,
+    order: np.ndarray,
+    groups: ScoreGroups,
+) -> list[RegionAnswer]:
+    """The answers (n) with the best group of each, from its classes' probabilities and order."""
+    # behind the groups come the others
+    sums = np.append(groups.add(probabilities[:, :-1]), probabilities[:, -1:], axis=1)
+    columns = np.append(groups.column, sums.shape[1] - 1)
+    ranked = np.argsort(-sums, axis=1, kind="stable")
+    result = []
+    for answer, row, best, (first, second) in zip(answers, sums, order, ranked[:, :2], strict=True):
+        member = best[columns[best] == first][0]
+        group = Proposal(int(member), float(row[first]))
+        result.append(replace(answer, margin=float(row[first] - row[second]), group=group))
+    return result
 
 
 def fuse_answers(
@@ -131,7 +163,7 @@ def fuse_answers(
         counts = votes[region_id]
         area = int(counts.sum())
         answer = answers.get(region_id, no_answer)
-        best = answer.proposals[0]
+        best = answer.best
         class_id = int(class_map.lut[best.source_id])  # of "others" too: no label
         fallback = class_id == NO_LABEL
         if fallback:

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from seg_assets.errors import CheckpointError
-from seg_assets.labels.bilinear import Taps, bilinear_taps, resample
+from seg_assets.classes.mapping import ClassMap
+from seg_assets.classes.table import IGNORE_ID
+from seg_assets.errors import CheckpointError, InputError
+from seg_assets.labels.confidence import ConfidenceMaps
+from seg_assets.labels.logit_bands import Band, bands, padded_to_lanes
+from seg_assets.labels.logit_kernels import all_scores, find_winners, rank_two, region_sums
+from seg_assets.labels.score_groups import ScoreGroups
 from seg_assets.storage.arrays import decode_float16, encode_float16
 
-# Pixels rebuilt at once: 101 queries and 133 classes then take some 12 MB of working memory. It
-# fixes how the sums are grouped, hence their last bits: `argmax` and `scores` must share it.
-PIXELS_PER_BAND = 8192
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
@@ -90,44 +92,108 @@ class LogitFactors:
             output_size,
         )
 
-    def scores(self) -> np.ndarray:
+    def scores(
+        self, size: tuple[int, int] | None = None, class_map: ClassMap | None = None
+    ) -> np.ndarray:
         """Class scores (classes, H, W) float32, >= 0, not normalised.
 
         This is the large array: 1.8 GB for 133 classes and 1500 x 2250 pixels.
+
+        Args:
+            size: wanted height and width; the image's own if None.
+            class_map: from the source classes; scores of classes that become one class are added.
+
+        Returns:
+            The score of each source class; with `class_map`, of each class of its target table, 0
+            for those that no source class becomes.
+
+        Raises:
+            InputError: the map starts from another number of classes, or the size has no pixels.
         """
-        height, width = self.output_size
-        result = np.empty((self.class_logits.shape[1] - 1, height, width), np.float32)
-        for start, stop, inside in self._bands():
-            band = inside @ self._probabilities
-            result[:, start:stop] = band.reshape(stop - start, width, -1).transpose(2, 0, 1)
+        groups = self._groups(class_map)
+        classes = len(groups.labels) if class_map is None else len(class_map.target)
+        wanted = groups.labels != IGNORE_ID if class_map is not None else slice(None)
+        height, width = size or self.output_size
+        result = np.zeros((classes, height, width), np.float32)
+        for start, band in self.score_bands(size, class_map):
+            result[groups.labels[wanted], start : start + band.shape[1]] = band[wanted]
         return result
 
-    def argmax(self) -> np.ndarray:
-        """Class of the highest score, the lowest id on ties: (H, W) uint8.
+    def score_bands(
+        self, size: tuple[int, int] | None = None, class_map: ClassMap | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """The same numbers a few rows at a time: first row, and (columns, rows, W) float32.
 
-        Equals `scores().argmax(0)`. Works band by band: memory does not grow with the image beyond
+        The columns are those of `ScoreGroups`.
+        """
+        weights, groups = self._weights(class_map)
+        for band in self._bands(size):
+            scores = np.empty((len(groups.labels), band.stop - band.start, band.width), np.float32)
+            all_scores(band.block, band.rows, band.columns, weights, scores)
+            yield band.start, scores
+
+    def argmax(
+        self, size: tuple[int, int] | None = None, class_map: ClassMap | None = None
+    ) -> np.ndarray:
+        """Class of the highest score, the first column on ties: (H, W) uint8.
+
+        Equals `scores().argmax(0)`, bit for bit, but computes only the classes that may win at a
+        place, and only near places where classes meet. Memory does not grow with the image beyond
         the result.
+
+        Args:
+            size: wanted height and width; the image's own if None.
+            class_map: from the source classes: the scores of classes that become one class are
+                added first. 255 where a class wins that the target table has no counterpart for.
+
+        Raises:
+            InputError: as `scores`.
         """
-        height, width = self.output_size
-        result = np.empty((height, width), np.uint8)
-        for start, stop, inside in self._bands():
-            band = inside @ self._probabilities
-            result[start:stop] = band.argmax(axis=1).reshape(stop - start, width)
+        weights, groups = self._weights(class_map)
+        result = np.empty(size or self.output_size, np.uint8)
+        for band in self._bands(size):
+            found = np.empty((band.stop - band.start, band.width), np.int16)
+            find_winners(band.block, band.rows, band.columns, weights, found)
+            result[band.start : band.stop] = groups.labels[found]
         return result
+
+    def confidence(
+        self, size: tuple[int, int] | None = None, class_map: ClassMap | None = None
+    ) -> ConfidenceMaps:
+        """The winner's share of all scores, and its margin to the runner-up, at each pixel.
+
+        Arguments and errors as of `argmax`, whose winner it is about.
+        """
+        weights, _ = self._weights(class_map)
+        in_all = weights.sum(axis=0, dtype=np.float64).astype(np.float32)
+        ranked = np.empty((3, *(size or self.output_size)), np.float32)
+        for band in self._bands(size):
+            part = np.empty((3, band.stop - band.start, band.width), np.float32)
+            rank_two(band.block, band.rows, band.columns, weights, in_all, part)
+            ranked[:, band.start : band.stop] = part
+        return ConfidenceMaps.of(ranked)
 
     def region_scores(self, region: np.ndarray) -> np.ndarray:
         """Sum of each class's scores over the pixels of a region: (classes,) float64.
 
         Args:
-            region: (H, W) bool.
+            region: (H, W) bool, at the image's size.
+
+        Raises:
+            InputError: the region has another size.
         """
-        total = np.zeros(self.class_logits.shape[0])
+        if region.shape != self.output_size:
+            raise InputError(
+                f"a region of {region.shape} pixels does not fit an image of {self.output_size}: "
+                "give it at the size of the image"
+            )
+        sums = np.zeros(padded_to_lanes(len(self.mask_logits)))
         rows = np.flatnonzero(region.any(axis=1))
         if len(rows):
-            for start, stop, inside in self._bands(int(rows[0]), int(rows[-1]) + 1):
-                chosen = inside[region[start:stop].ravel()]
-                total += chosen.sum(axis=0, dtype=np.float64)
-        return total @ self._probabilities.astype(np.float64)
+            for band in self._bands(None, int(rows[0]), int(rows[-1]) + 1):
+                inside = np.ascontiguousarray(region[band.start : band.stop], np.bool_)
+                region_sums(band.block, band.rows, band.columns, inside, sums)
+        return sums[: len(self._probabilities)] @ self._probabilities.astype(np.float64)
 
     def to_row(self, image_id: str) -> dict[str, Any]:
         """One row of the `seem_logits` table."""
@@ -168,34 +234,37 @@ class LogitFactors:
     def _probabilities(self) -> np.ndarray:
         return class_probabilities(self.class_logits)
 
-    def _stages(self, axis: int) -> list[Taps]:
-        """From the masks' size to the padded input, without its padding, to the image."""
-        source = self.mask_logits.shape[1 + axis]
-        stages = [bilinear_taps(source, self.padded_size[axis])]
-        if self.input_size[axis] != self.output_size[axis]:
-            stages.append(bilinear_taps(self.input_size[axis], self.output_size[axis]))
-        return stages
+    def _groups(self, class_map: ClassMap | None) -> ScoreGroups:
+        classes = self.class_logits.shape[1] - 1
+        if class_map is None:
+            return ScoreGroups.single(classes)
+        if len(class_map.source) != classes:
+            raise InputError(
+                f"a class map from the {len(class_map.source)} classes of "
+                f"{class_map.source.name!r} cannot group {classes} scores: give one that starts "
+                "from the model's own classes"
+            )
+        return ScoreGroups.of(class_map)
+
+    def _weights(self, class_map: ClassMap | None) -> tuple[np.ndarray, ScoreGroups]:
+        """What each query counts for each column: (G, K) float32, queries padded with zeros."""
+        groups = self._groups(class_map)
+        sums = groups.add(self._probabilities.astype(np.float64))
+        weights = np.zeros((len(groups.labels), padded_to_lanes(len(sums))), np.float32)
+        weights[:, : len(sums)] = sums.T
+        return weights, groups
 
     def _bands(
-        self, first: int = 0, last: int | None = None
-    ) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Yield first row, end row, and sigmoids of the mask logits (pixels, K) float32.
-
-        Bands always begin at multiples of their height; those outside rows first..last - 1 are
-        skipped.
-        """
-        height, width = self.output_size
-        rows, columns = self._stages(0), self._stages(1)
-        step = max(1, PIXELS_PER_BAND // width)
-        for start in range(first // step * step, height if last is None else last, step):
-            stop = min(start + step, height)
-            narrow = resample(self._read_rows, rows, start, stop, axis=0)
-            band = resample(lambda a, b, n=narrow: n[:, a:b], columns, 0, width, axis=1)
-            yield start, stop, sigmoid(band).reshape(-1, band.shape[-1])
-
-    def _read_rows(self, start: int, stop: int) -> np.ndarray:
-        """Mask logits of some rows, queries last: (rows, w, K) float32."""
-        return self.mask_logits[:, start:stop].transpose(1, 2, 0).astype(np.float32, order="C")
+        self, size: tuple[int, int] | None, first: int = 0, last: int | None = None
+    ) -> Iterator[Band]:
+        return bands(
+            self.mask_logits,
+            self.padded_size,
+            self.input_size,
+            size or self.output_size,
+            first=first,
+            last=last,
+        )
 
 
 def class_probabilities(class_logits: np.ndarray) -> np.ndarray:
@@ -203,12 +272,3 @@ def class_probabilities(class_logits: np.ndarray) -> np.ndarray:
     logits = class_logits.astype(np.float64)
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return (weights / weights.sum(axis=1, keepdims=True))[:, :-1].astype(np.float32)
-
-
-def sigmoid(values: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)) in place."""
-    np.negative(values, out=values)
-    with np.errstate(over="ignore"):  # exp overflows to infinity, whose reciprocal is the right 0
-        np.exp(values, out=values)
-    values += 1
-    return np.reciprocal(values, out=values)

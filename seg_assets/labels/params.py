@@ -4,6 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from seg_assets.modeling.precision import Precision
+
+Scoring = Literal["class", "group"]
+
 # The tables that results come in where class maps lead there; `tables.py` has the rule.
 SEMANTIC_CLASSES = "base28"
 MERGED_CLASSES = "merged19"
@@ -37,12 +41,23 @@ class LabelParams(BaseModel):
         "evenly spaced ones, or a seeded random draw.",
     )
     seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the random points.")
-    prompts_per_batch: int = Field(
-        default=16,
+    prompts_per_batch: int | None = Field(
+        default=None,
         ge=1,
         le=1024,
         description="Regions decoded together; memory on the device grows with it, labels do not "
-        "depend on it.",
+        "depend on it. Empty = as many as suit the device.",
+    )
+    precision: Precision = Field(
+        default="float32",
+        description="Number type of SEEM's large matrix products. bfloat16 and float16 are faster "
+        "on a GPU and change scores a little; the reference pipeline ran in float16.",
+    )
+    scoring: Scoring = Field(
+        default="class",
+        description="What competes for a pixel or a region: 'class' = SEEM's own classes, the best "
+        "is then translated, as in the reference pipeline; 'group' = the classes of the semantic "
+        "maps, each with the sum of the scores that lead to it.",
     )
     top_k: int = Field(
         default=3, ge=1, le=256, description="Class proposals kept per region, most probable first."
@@ -84,6 +99,16 @@ class LabelParams(BaseModel):
         le=0.1,
         description="Queries that found nothing are not stored, as long as no class score at any "
         "pixel loses more than this in total; 0 stores all queries.",
+    )
+    confidence_maps: bool = Field(
+        default=False,
+        description="Store with SEEM's own map, for each pixel, the winner's share of all scores "
+        "and its margin to the runner-up, as grey PNGs.",
+    )
+    dense_scores: bool = Field(
+        default=False,
+        description="Store the scores of the semantic classes at every pixel, besides their "
+        "factors: for other programs, and many times larger.",
     )
 
     @model_validator(mode="after")

@@ -6,25 +6,14 @@ for a region").
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-import cv2
 import numpy as np
 
+from seg_assets.errors import InputError
 from seg_assets.labels.params import LabelParams
-
-
-@dataclass(frozen=True)
-class RegionBox:
-    """Where a region lies: rows top..bottom - 1, columns left..right - 1."""
-
-    region_id: int
-    top: int
-    left: int
-    bottom: int
-    right: int
+from seg_assets.labels.prompt_pixels import clearances, count_depths, list_pixels, mark_survivors
 
 
 @dataclass(frozen=True)
@@ -34,30 +23,6 @@ class RegionPrompt:
     region_id: int
     rows: np.ndarray
     columns: np.ndarray
-
-
-def region_boxes(ids: np.ndarray) -> list[RegionBox]:
-    """Find the bounding boxes of all regions at once, by ascending region id.
-
-    Args:
-        ids: (H, W) integer region ids, 0 = no region.
-    """
-    height, width = ids.shape
-    count = int(ids.max(initial=0)) + 1
-    in_row, in_column = np.zeros((count, height), bool), np.zeros((count, width), bool)
-    # Row by row: arrays of positions would take several times the memory of the map.
-    columns = np.arange(width)
-    for y, row in enumerate(ids):
-        in_row[row, y] = True
-        in_column[row, columns] = True
-    present = np.flatnonzero(in_row[1:].any(axis=1)) + 1
-    in_row, in_column = in_row[present], in_column[present]
-    top, left = in_row.argmax(axis=1), in_column.argmax(axis=1)
-    bottom = height - in_row[:, ::-1].argmax(axis=1)
-    right = width - in_column[:, ::-1].argmax(axis=1)
-    return [
-        RegionBox(*map(int, box)) for box in zip(present, top, left, bottom, right, strict=True)
-    ]
 
 
 @cache
@@ -75,49 +40,43 @@ def ellipse_kernel(size: int) -> np.ndarray:
     return kernel
 
 
-def erode_region(region: np.ndarray, params: LabelParams) -> np.ndarray:
-    """Erode a region into its prompt; the array's border does not erode.
+def region_prompts(ids: np.ndarray, params: LabelParams) -> list[RegionPrompt]:
+    """The prompt of every region that has pixels, by ascending region id.
 
     1. Erode with the large ellipse; if nothing is left, the region itself is the prompt.
     2. If less than `erosion_keep` of it is left, erode with the small ellipse instead. It lies
        inside the large one, so it leaves at least as much: the prompt of a region is never empty.
 
-    Args:
-        region: (h, w) bool.
-        params: sizes of the ellipses and the share to keep.
-
-    Returns:
-        (h, w) bool, a subset of `region`.
-    """
-    pixels = np.ascontiguousarray(region).view(np.uint8)
-    eroded = cv2.erode(pixels, ellipse_kernel(params.erosion_size))
-    left, area = np.count_nonzero(eroded), np.count_nonzero(pixels)
-    if left == 0:
-        return region
-    if left / area < params.erosion_keep:
-        eroded = cv2.erode(pixels, ellipse_kernel(params.gentle_erosion_size))
-    return eroded.astype(bool)
-
-
-def region_prompts(
-    ids: np.ndarray, boxes: list[RegionBox], params: LabelParams
-) -> Iterator[RegionPrompt]:
-    """Yield the prompt of each region in `boxes`, working on its own box of the map only.
-
-    The box is widened by the radius of the ellipse as far as the image goes, so the outcome equals
-    the erosion of a full-size mask, at the image's border too.
+    The image's border does not erode.
 
     Args:
-        ids: (H, W) integer region ids.
-        boxes: as `region_boxes` finds them.
+        ids: (H, W) integer region ids from 0, 0 = no region.
         params: sizes of the ellipses and the share to keep.
+
+    Raises:
+        InputError: an id is negative.
     """
-    margin = max(params.erosion_size, params.gentle_erosion_size) // 2
-    for box in boxes:
-        top, left = max(box.top - margin, 0), max(box.left - margin, 0)
-        crop = ids[top : box.bottom + margin, left : box.right + margin] == box.region_id
-        rows, columns = np.nonzero(erode_region(crop, params))
-        yield RegionPrompt(box.region_id, rows + top, columns + left)
+    if ids.size == 0:
+        return []
+    if ids.min() < 0:
+        raise InputError(f"a region map holds {ids.min()}: region ids begin with 1, 0 = no region")
+    ids = np.ascontiguousarray(ids, np.int32)
+    clearance, depths = clearances(ids), np.zeros(ids.shape, np.uint8)
+    for mark, size in ((1, params.gentle_erosion_size), (2, params.erosion_size)):
+        half_widths = (ellipse_kernel(size).sum(axis=1) // 2).astype(np.uint8)
+        mark_survivors(ids, clearance, half_widths, mark, depths)
+    counts = count_depths(ids, depths, int(ids.max()) + 1)
+    counts[0] = 0  # no region
+    area, deep = counts.sum(axis=1), counts[:, 2]
+    enough = deep / np.maximum(area, 1) >= params.erosion_keep
+    needed = np.where(deep == 0, 0, np.where(enough, 2, 1))
+    left = counts[:, ::-1].cumsum(axis=1)[np.arange(len(counts)), 2 - needed]
+    starts = np.concatenate([[0], left.cumsum()])
+    rows, columns = list_pixels(ids, depths, needed, starts)
+    return [
+        RegionPrompt(i, rows[starts[i] : starts[i + 1]], columns[starts[i] : starts[i + 1]])
+        for i in np.flatnonzero(area).tolist()
+    ]
 
 
 def scale_prompt(
@@ -135,8 +94,8 @@ def scale_prompt(
     """
     if image_size == input_size:
         return prompt
-    rows = (2 * prompt.rows + 1) * input_size[0] // (2 * image_size[0])
-    columns = (2 * prompt.columns + 1) * input_size[1] // (2 * image_size[1])
+    rows = (2 * prompt.rows.astype(np.int64) + 1) * input_size[0] // (2 * image_size[0])
+    columns = (2 * prompt.columns.astype(np.int64) + 1) * input_size[1] // (2 * image_size[1])
     top, left = rows.min(), columns.min()
     touched = np.zeros((rows.max() - top + 1, columns.max() - left + 1), bool)
     touched[rows - top, columns - left] = True

@@ -1,8 +1,6 @@
 """SEEM as labeller: reads an image once, then names any number of its regions."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +14,20 @@ from seg_assets.errors import InputError
 from seg_assets.labels.fusion import RegionAnswer, RegionLabel, answers_of, fuse_answers
 from seg_assets.labels.logit_factors import LogitFactors
 from seg_assets.labels.params import LabelParams
-from seg_assets.labels.prompts import RegionPrompt, region_boxes, region_prompts, scale_prompt
+from seg_assets.labels.prompts import RegionPrompt, region_prompts, scale_prompt
+from seg_assets.labels.score_groups import ScoreGroups
 from seg_assets.labels.tables import semantic_map
 from seg_assets.masks.region_map import RegionMap
 from seg_assets.modeling.seem.class_table import load_text_table
 from seg_assets.modeling.seem.features import ImageFeatures
 from seg_assets.modeling.seem.load import load_seem
 from seg_assets.modeling.seem.model import Seem
-from seg_assets.modeling.seem.postprocess import match_region
 from seg_assets.modeling.seem.prompts import SLOTS, Points, even_subset, pad_points, random_subset
+from seg_assets.modeling.seem.region_decoder import decode_regions, regions_at_once
 
-# Prompts times queries times pixels of the finest attention map: what a batch needs on the device
-# is a few floats for each, some hundred MB.
-BATCH_ELEMENTS = 2**25
+# Regions that are decoded in one go, in however many batches: what waits for the decoder's next
+# layer is 0.2 MB for each at full size.
+REGIONS_AT_ONCE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,8 @@ class SeemImage:
         features: on the model's device; serve all prompts.
         factors: the class scores as stored.
         source_map: (H, W) uint8, the class of the highest score in the model's own table.
-        label_map: (H, W) uint8, `source_map` in the classes of the semantic maps.
+        label_map: (H, W) uint8 in the classes of the semantic maps: `source_map` translated, or the
+            best of the grouped scores.
     """
 
     features: ImageFeatures
@@ -82,6 +82,7 @@ class SeemLabeler:
                 f"classes but {len(text_table)} texts were given: pass one for each and one for "
                 '"background"'
             )
+        self.groups = ScoreGroups.of(self.class_map) if self.params.scoring == "group" else None
         self._choose = (
             random_subset(self.params.seed) if self.params.points == "random" else even_subset
         )
@@ -107,18 +108,24 @@ class SeemLabeler:
         height, width = image.shape[:2]
         input_size = self.params.input_size(height, width)
         pixels = torch.tensor(resize_image(image, input_size)).permute(2, 0, 1)
-        features = self.model.encode_image(pixels)
-        prediction = self.model.decode(features, self.text_table)
+        with self._running():
+            features = self.model.encode_image(pixels)
+            prediction = self.model.decode(features, self.text_table)
+            mask_logits = features.masks(prediction.mask_embeddings)
         factors = LogitFactors.of(
             prediction.logits[0].float().cpu().numpy(),
-            features.masks(prediction.mask_embeddings)[0].float().cpu().numpy(),
+            mask_logits[0].float().cpu().numpy(),
             padded_size=features.padded_size,
             input_size=input_size,
             output_size=(height, width),
             tolerance=self.params.score_tolerance,
         )
         source_map = factors.argmax()
-        return SeemImage(features, factors, source_map, self.class_map.apply(source_map))
+        if self.groups is None:
+            label_map = self.class_map.apply(source_map)
+        else:
+            label_map = factors.argmax(class_map=self.class_map)
+        return SeemImage(features, factors, source_map, label_map)
 
     def label_regions(self, seem_image: SeemImage, region_map: RegionMap) -> list[RegionLabel]:
         """Name all regions of an image, by ascending region id; no regions give no labels.
@@ -136,13 +143,13 @@ class SeemLabeler:
                 f"the region map is {ids.shape} and the image {factors.output_size} pixels: "
                 "pass the region map of this image"
             )
-        prompts = (
+        prompts = [
             scale_prompt(prompt, factors.output_size, factors.input_size)
-            for prompt in region_prompts(ids, region_boxes(ids), self.params)
-        )
+            for prompt in region_prompts(ids, self.params)
+        ]
         answers: dict[int, RegionAnswer] = {}
-        for batch in batches(prompts, self._batch_size(seem_image.features)):
-            answers |= self.ask(seem_image.features, batch)
+        for start in range(0, len(prompts), REGIONS_AT_ONCE):
+            answers |= self.ask(seem_image.features, prompts[start : start + REGIONS_AT_ONCE])
         return fuse_answers(
             region_map,
             answers,
@@ -153,7 +160,7 @@ class SeemLabeler:
 
     @torch.inference_mode()
     def ask(self, features: ImageFeatures, prompts: list[RegionPrompt]) -> dict[int, RegionAnswer]:
-        """Decode prompts together: the class of each is that of the query most like its pixels.
+        """Decode prompts: the class of each is that of the query most like its pixels.
 
         Args:
             features: of one image.
@@ -162,12 +169,21 @@ class SeemLabeler:
         Returns:
             An answer per region id.
         """
-        region = self.model.predictor.region_prompt(features, self.prompt_points(features, prompts))
-        prediction = self.model.decode(features, self.text_table, regions=[region])
-        best = match_region(prediction, region.query).query
-        matched = prediction.logits[torch.arange(len(best), device=best.device), best]
-        answers = answers_of(matched.float().cpu().numpy(), self.params.top_k)
+        points = self.prompt_points(features, prompts)
+        decoder = self.model.predictor
+        batch = self.params.prompts_per_batch or regions_at_once(
+            decoder, features, points[SLOTS[0]].xy.shape[1]
+        )
+        with self._running():
+            logits = decode_regions(decoder, features, self.text_table, points, batch=batch).logits
+        answers = answers_of(logits.float().cpu().numpy(), self.params.top_k, self.groups)
         return {prompt.region_id: answer for prompt, answer in zip(prompts, answers, strict=True)}
+
+    def _running(self) -> torch.autocast:
+        """The precision in which the network runs; norms and softmaxes stay float32."""
+        dtype = getattr(torch, self.params.precision)
+        on = self.params.precision != "float32"
+        return torch.autocast(self.model.device.type, dtype if on else None, enabled=on)
 
     def prompt_points(
         self, features: ImageFeatures, prompts: list[RegionPrompt]
@@ -189,11 +205,6 @@ class SeemLabeler:
             lists.append(torch.from_numpy(positions).float() / torch.tensor([width, height]))
         padded = pad_points(lists)
         return Points(padded.xy.to(device), padded.valid.to(device))
-
-    def _batch_size(self, features: ImageFeatures) -> int:
-        finest = max(height * width for height, width in features.sizes)
-        fitting = BATCH_ELEMENTS // (finest * self.model.config.queries)
-        return max(1, min(self.params.prompts_per_batch, fitting))
 
 
 def load_seem_labeler(
@@ -222,10 +233,3 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if image.shape[:2] == size:
         return image
     return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
-
-
-def batches(prompts: Iterable[RegionPrompt], size: int) -> Iterator[list[RegionPrompt]]:
-    """Cut a stream into lists of `size`; the last one may be shorter."""
-    stream = iter(prompts)
-    while batch := list(islice(stream, size)):
-        yield batch

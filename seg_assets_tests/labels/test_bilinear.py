@@ -3,12 +3,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from seg_assets.labels.bilinear import bilinear_taps, resample
+from seg_assets.labels.bilinear import Axis, bilinear_taps
+
+
+def read(values: np.ndarray, low, high, weight) -> np.ndarray:
+    weight = weight.reshape(-1, *[1] * (values.ndim - 1))
+    return values[low] + (values[high] - values[low]) * weight
 
 
 def resized(values: np.ndarray, target: int) -> np.ndarray:
-    stages = [bilinear_taps(len(values), target)]
-    return resample(lambda a, b: values[a:b], stages, 0, target, axis=0)
+    taps = bilinear_taps(len(values), target)
+    return read(values, taps.low, taps.high, taps.weight)
 
 
 @pytest.mark.parametrize(
@@ -36,15 +41,21 @@ def test_it_samples_as_torch_does(source, target):
     np.testing.assert_allclose(resized(values, target), expected[0].numpy().T, atol=5e-4)
 
 
-def test_any_part_equals_that_part_of_the_whole():
-    values = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
-    stages = [bilinear_taps(6, 24), bilinear_taps(20, 33)]  # 4 of the 24 are padding, cut off
-
-    def read(a: int, b: int) -> np.ndarray:
-        return values[a:b]
-
-    whole = resample(read, stages, 0, 33, axis=0)
-    for start in range(33):
-        for stop in range(start + 1, 34):
-            part = resample(read, stages, start, stop, axis=0)
-            np.testing.assert_array_equal(part, whole[start:stop])
+@pytest.mark.parametrize(
+    ("logits", "padded", "kept", "wanted"),
+    [(6, 24, 20, 33), (6, 24, 20, 20), (4, 16, 13, 5), (1, 4, 1, 1)],
+)
+def test_any_part_of_an_axis_equals_that_part_of_the_whole(logits, padded, kept, wanted):
+    values = np.random.default_rng(1).normal(size=(logits, 3)).astype(np.float32)
+    enlarged = resized(values, padded)[:kept]  # the rest is padding, cut off
+    whole = enlarged if kept == wanted else resized(enlarged, wanted)
+    axis = Axis.of(logits, padded, kept, wanted)
+    for start in range(wanted):
+        for stop in range(start + 1, wanted + 1):
+            first, last = axis.span(start, stop)
+            arrays = axis.arrays(start, stop)
+            used = np.unique(np.concatenate([arrays[3], arrays[4]]))
+            part = values[first:last]
+            between = np.full((padded, 3), np.nan, np.float32)
+            between[used] = read(part, *(array[used] for array in arrays[:3]))
+            np.testing.assert_array_equal(read(between, *arrays[3:]), whole[start:stop])

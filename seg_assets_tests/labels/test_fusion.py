@@ -22,6 +22,7 @@ from seg_assets.labels.fusion import (
     paint_labels,
     win_vote,
 )
+from seg_assets.labels.score_groups import ScoreGroups
 from seg_assets.masks.region_map import RegionMap
 from seg_assets.modeling.seem.features import Prediction
 from seg_assets.modeling.seem.postprocess import match_region
@@ -145,6 +146,57 @@ def test_logits_that_differ_are_not_tied_by_a_saturated_softmax():
     (found,) = answers_of(logits, top_k=134)
     assert [proposal.source_id for proposal in found.proposals[:3]] == [5, 4, 0]
     assert found.proposals[0].score == 1
+
+
+def grouped_answer(probabilities: dict[int, float], class_map: ClassMap = TO_BASE28):
+    logits = np.full((1, len(class_map.source) + 1), -50.0)
+    for source_id, probability in probabilities.items():
+        logits[0, source_id] = np.log(probability)
+    (found,) = answers_of(logits, top_k=2, groups=ScoreGroups.of(class_map))
+    return found
+
+
+def test_groups_compete_with_the_sums_of_their_classes():
+    """Grass, dirt and sand are earth together; alone each has less than the sky."""
+    earth = [COCO.id_of(name) for name in ("grass-merged", "dirt-merged", "sand")]
+    assert len({TO_BASE28.lut[i] for i in earth}) == 1
+    found = grouped_answer({SKY: 0.4, earth[0]: 0.2, earth[1]: 0.25, earth[2]: 0.15})
+    assert [proposal.source_id for proposal in found.proposals] == [SKY, earth[1]]
+    assert found.best.source_id == earth[1]
+    assert found.best.score == pytest.approx(0.6)
+    assert found.margin == pytest.approx(0.2)
+    (label,) = fuse([[1, 1]], {1: found}, [[0, 0]])
+    assert (label.class_id, label.source_id) == (TO_BASE28.lut[earth[1]], earth[1])
+    assert (label.score, label.fallback) == (found.best.score, False)
+
+
+def test_the_others_compete_as_one_and_lead_to_the_vote():
+    found = grouped_answer({OTHERS: 0.5, PERSON: 0.3, CAR: 0.2})
+    assert found.best.source_id == OTHERS
+    assert found.margin == pytest.approx(0.2)
+    (label,) = fuse([[1, 1]], {1: found}, [[6, 6]])
+    assert (label.class_id, label.fallback, label.source_id) == (6, True, OTHERS)
+
+
+def test_classes_without_a_counterpart_compete_one_by_one():
+    to_camvid = load_class_map("coco133", "camvid11")
+    dropped = [item.id for item in to_camvid.dropped()[:2]]
+    found = grouped_answer({dropped[0]: 0.3, dropped[1]: 0.3, PERSON: 0.4}, to_camvid)
+    assert found.best.source_id == PERSON
+    found = grouped_answer({dropped[0]: 0.3, dropped[1]: 0.45, PERSON: 0.25}, to_camvid)
+    assert found.best.source_id == dropped[1]
+    (label,) = fuse([[1, 1]], {1: found}, [[3, 3]], class_map=to_camvid)
+    assert (label.class_id, label.fallback) == (3, True)
+
+
+@given(hnp.arrays(np.float64, (4, 134), elements=st.floats(-20, 20, width=32)))
+@settings(max_examples=30, deadline=None)
+def test_groups_of_one_class_change_no_answer(logits):
+    alone = ScoreGroups.of(ClassMap.identity(COCO))
+    for found, expected in zip(answers_of(logits, 3, alone), answers_of(logits, 3), strict=True):
+        assert found.best.score == expected.best.score
+        assert found.margin == expected.margin
+        assert found.proposals == expected.proposals
 
 
 # --- labels ----------------------------------------------------------------------------------

@@ -7,16 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from seg_assets.errors import InputError
 from seg_assets.labels.params import LabelParams
-from seg_assets.labels.prompts import (
-    RegionBox,
-    RegionPrompt,
-    ellipse_kernel,
-    erode_region,
-    region_boxes,
-    region_prompts,
-    scale_prompt,
-)
+from seg_assets.labels.prompts import RegionPrompt, ellipse_kernel, region_prompts, scale_prompt
 
 PARAMS = LabelParams()
 
@@ -41,13 +34,20 @@ def drawn(prompt: RegionPrompt, shape: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def test_region_boxes_hold_all_pixels_of_each_region():
-    ids = np.array([[0, 2, 2], [0, 5, 2], [5, 0, 0]], np.int32)
-    assert region_boxes(ids) == [RegionBox(2, 0, 1, 2, 3), RegionBox(5, 1, 0, 3, 2)]
+def left_of(region: np.ndarray, params: LabelParams = PARAMS) -> int:
+    """Pixels that the prompt of a mask's only region has."""
+    (prompt,) = region_prompts(region.astype(np.int32), params)
+    return len(prompt.rows)
 
 
-def test_a_map_without_regions_has_no_boxes():
-    assert region_boxes(np.zeros((4, 5), np.int32)) == []
+def test_a_map_without_regions_has_no_prompts():
+    assert region_prompts(np.zeros((4, 5), np.int32), PARAMS) == []
+    assert region_prompts(np.zeros((0, 5), np.int32), PARAMS) == []
+
+
+def test_negative_ids_are_refused():
+    with pytest.raises(InputError, match="holds -1"):
+        region_prompts(np.array([[0, -1]]), PARAMS)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 7, 9, 11, 13, 21, 31])
@@ -67,7 +67,7 @@ def test_the_reference_disc_has_the_reference_rows(shared_dir):
 def test_prompts_of_the_golden_images_are_exact(shared_dir, index):
     golden = np.load(shared_dir / f"golden/pipeline/samseem_{index}.npz")
     ids = golden["region_map"].astype(np.int32)
-    prompts = list(region_prompts(ids, region_boxes(ids), PARAMS))
+    prompts = region_prompts(ids, PARAMS)
     assert [prompt.region_id for prompt in prompts] == golden["prompt_region"].tolist()
     for prompt, bits in zip(prompts, golden["prompt_bits"], strict=True):
         expected = np.unpackbits(bits)[: ids.size].reshape(ids.shape).astype(bool)
@@ -85,18 +85,18 @@ def test_prompts_of_the_golden_images_are_exact(shared_dir, index):
 def test_each_branch_of_the_rule_inside_an_image(height, width, left):
     region = np.zeros((80, 80), bool)
     region[10 : 10 + height, 10 : 10 + width] = True
-    assert erode_region(region, PARAMS).sum() == left
+    assert left_of(region) == left
 
 
 def test_a_region_of_which_exactly_the_share_is_left_keeps_the_first_erosion():
     region = np.zeros((8, 8), bool)
     region[2:6, 2:6] = True  # the 3 x 3 ellipse leaves 4 of its 16 pixels
     params = LabelParams(erosion_size=3, gentle_erosion_size=1, erosion_keep=0.25)
-    assert erode_region(region, params).sum() == 4
+    assert left_of(region, params) == 4
 
 
 def test_the_image_border_does_not_erode():
-    assert erode_region(np.ones((20, 20), bool), PARAMS).all()
+    assert left_of(np.ones((20, 20), bool)) == 400
 
 
 @st.composite
@@ -115,12 +115,27 @@ def region_maps(draw):
 @given(region_maps())
 @settings(max_examples=60, deadline=None)
 def test_a_prompt_made_in_its_box_equals_that_of_the_full_mask(ids):
-    prompts = list(region_prompts(ids, region_boxes(ids), PARAMS))
+    prompts = region_prompts(ids, PARAMS)
     assert [prompt.region_id for prompt in prompts] == np.unique(ids[ids > 0]).tolist()
     for prompt in prompts:
         expected = full_size_prompt(ids, prompt.region_id)
         np.testing.assert_array_equal(drawn(prompt, ids.shape), expected)
         assert len(prompt.rows) > 0
+
+
+@given(region_maps(), st.integers(0, 50), st.integers(0, 50), st.sampled_from([0.0, 0.3, 1.0]))
+@settings(max_examples=40, deadline=None)
+def test_ellipses_of_any_size_erode_as_opencvs(ids, large, small, keep):
+    large, small = 2 * max(large, small) + 1, 2 * min(large, small) + 1
+    params = LabelParams(erosion_size=large, gentle_erosion_size=small, erosion_keep=keep)
+    for prompt in region_prompts(ids, params):
+        mask = (ids == prompt.region_id).astype(np.uint8)
+        expected = cv2.erode(mask, ellipse_kernel(large))
+        if not expected.any():
+            expected = mask
+        elif expected.sum() / mask.sum() < keep:
+            expected = cv2.erode(mask, ellipse_kernel(small))
+        np.testing.assert_array_equal(drawn(prompt, ids.shape), expected.astype(bool))
 
 
 def test_a_prompt_keeps_its_pixels_when_the_image_is_not_resized():

@@ -11,7 +11,7 @@ from seg_assets.labels.fusion import paint_labels
 from seg_assets.labels.logit_factors import LogitFactors
 from seg_assets.labels.params import LabelParams
 from seg_assets.labels.prompts import RegionPrompt
-from seg_assets.labels.seem_labeler import SeemLabeler, batches, load_seem_labeler, resize_image
+from seg_assets.labels.seem_labeler import SeemLabeler, load_seem_labeler, resize_image
 from seg_assets.masks.region_map import RegionMap
 from seg_assets.modeling.seem.config import DEMO
 from seg_assets.modeling.seem.model import Seem
@@ -173,24 +173,49 @@ def test_prompts_ask_what_read_masks_asks(model, text_table, image, region_map):
         assert torch.equal(ours, theirs)
 
 
-def test_large_images_are_decoded_in_smaller_batches(
-    monkeypatch, model, text_table, image, region_map
-):
-    labeler = SeemLabeler(model, text_table)
+def test_grouped_scoring_sums_before_it_chooses(model, text_table, image, region_map):
+    """The pixel map is the best of the 28 sums, the region's answer too; both rebuilt in NumPy."""
+    params = LabelParams(scoring="group", top_k=134, score_tolerance=0)
+    labeler = SeemLabeler(model, text_table, params)
     seem_image = labeler.read(image)
-    expected = labeler.label_regions(seem_image, region_map)
-    sizes = []
-    ask = labeler.ask
+    single = SeemLabeler(model, text_table, LabelParams(score_tolerance=0)).read(image)
+    np.testing.assert_array_equal(seem_image.source_map, single.source_map)
+    lut = labeler.class_map.lut
+    scores, sums = seem_image.factors.scores().astype(np.float64), np.zeros((28, HEIGHT, WIDTH))
+    for source in range(133):
+        sums[lut[source]] += scores[source]
+    first, second = np.sort(sums, axis=0)[[-1, -2]]
+    certain = first - second > 1e-5
+    assert certain.mean() > 0.9
+    np.testing.assert_array_equal(seem_image.label_map[certain], sums.argmax(axis=0)[certain])
+    for label in labeler.label_regions(seem_image, region_map):
+        groups = np.zeros(29)
+        for proposal in label.proposals:
+            groups[28 if proposal.source_id == 133 else lut[proposal.source_id]] += proposal.score
+        best = int(groups.argmax())
+        assert label.fallback == (best == 28)
+        if not label.fallback:
+            assert label.class_id == best
+            members = [p for p in label.proposals if lut[p.source_id] == best]
+            assert label.source_id == members[0].source_id
+        assert label.score == pytest.approx(groups[best])
+        assert label.margin == pytest.approx(groups[best] - np.sort(groups)[-2])
 
-    def counting(features, prompts):
-        sizes.append(len(prompts))
-        return ask(features, prompts)
 
-    monkeypatch.setattr(labeler, "ask", counting)
-    # the finest attention map has 12 x 16 cells
-    monkeypatch.setattr(seem_labeler, "BATCH_ELEMENTS", 2 * 12 * 16 * DEMO.queries)
-    close(labeler.label_regions(seem_image, region_map), expected)
-    assert sizes == [2, 2, 2, 1]
+def test_half_precision_changes_scores_a_little(model, text_table, image, region_map):
+    """bfloat16 keeps 8 bits; on random weights scores of up to 1 move by some hundredths."""
+    exact, half = (
+        SeemLabeler(model, text_table, LabelParams(precision=precision, score_tolerance=0))
+        for precision in ("float32", "bfloat16")
+    )
+    one, other = exact.read(image), half.read(image)
+    difference = np.abs(one.factors.scores() - other.factors.scores()).max()
+    assert 0 < difference < 0.1 * one.factors.scores().max()
+    first, second = exact.label_regions(one, region_map), half.label_regions(other, region_map)
+    assert [label.region_id for label in first] == [label.region_id for label in second]
+    for label, rough in zip(first, second, strict=True):
+        assert label.score == pytest.approx(rough.score, abs=0.1)
+    assert one.features.mask_features.dtype == torch.float32
 
 
 def test_pavement_can_become_sidewalk(model, text_table):
@@ -255,12 +280,6 @@ def test_resizing_to_the_same_size_changes_nothing(image):
 def test_resizing_is_bicubic_as_in_seems_demo(image):
     expected = Image.fromarray(image).resize((60, 45), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal(resize_image(image, (45, 60)), np.asarray(expected))
-
-
-def test_batches_cut_a_stream():
-    prompts = [RegionPrompt(i, np.zeros(1, int), np.zeros(1, int)) for i in range(5)]
-    assert [[p.region_id for p in batch] for batch in batches(prompts, 2)] == [[0, 1], [2, 3], [4]]
-    assert list(batches([], 2)) == []
 
 
 def own_table(count: int, name: str = "own") -> ClassTable:

@@ -37,6 +37,14 @@ class CrossAttentionLayer(nn.Module):
         seen = self.multihead_attn(rows, memory + places, memory, allowed[:, None])
         return self.norm(x + seen.reshape(x.shape))
 
+    def read(
+        self, x: Tensor, positions: Tensor, keys: Tensor, values: Tensor, allowed: Tensor
+    ) -> Tensor:
+        """Do as `forward`, with the image's keys and values from `multihead_attn`."""
+        rows = (x + positions).reshape(keys.shape[0], -1, x.shape[-1])
+        seen = self.multihead_attn.mix(rows, keys, values, allowed[:, None])
+        return self.norm(x + seen.reshape(x.shape))
+
 
 class SelfAttentionLayer(nn.Module):
     """Queries read each other and the tokens of their prompt."""
@@ -67,6 +75,25 @@ class SelfAttentionLayer(nn.Module):
         keys, values = torch.cat([rows, 2 * tokens], 1), torch.cat([x, tokens], 1)
         mask = None if allowed is None else allowed[:, None]
         return self.norm(x + self.self_attn(rows, keys, values, mask))
+
+    def read(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        token_keys: Tensor,
+        token_values: Tensor,
+        allowed: Tensor | None,
+    ) -> Tensor:
+        """Do as `forward`, with the tokens' keys and values (N, heads, P, C / heads) made before.
+
+        `allowed` is broadcastable to (N, heads, R, R + P).
+        """
+        rows = x + positions
+        keys, values = self.self_attn.keys_and_values(rows, x)
+        mixed = self.self_attn.mix(
+            rows, torch.cat([keys, token_keys], 2), torch.cat([values, token_values], 2), allowed
+        )
+        return self.norm(x + mixed)
 
 
 class FeedForward(nn.Module):

@@ -42,13 +42,35 @@ class Attention(nn.Module):
         Returns:
             (B, Q, C).
         """
-        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q, k, v = (
-            F.linear(x, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for x, weight, bias in zip((query, key, value), weights, biases, strict=True)
+        keys, values = self.keys_and_values(key, value)
+        return self.mix(query, keys, values, allowed, causal=causal)
+
+    def keys_and_values(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """What is looked at, per head: (B, K, C) twice -> (B, heads, K, C / heads) twice.
+
+        Many queries that come one after the other may share them.
+        """
+        return self._heads(key, 1), self._heads(value, 2)
+
+    def mix(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        allowed: Tensor | None = None,
+        *,
+        causal: bool = False,
+    ) -> Tensor:
+        """Mix values into queries, as `forward`, with keys and values from `keys_and_values`."""
+        mixed = F.scaled_dot_product_attention(
+            self._heads(query, 0), keys, values, attn_mask=allowed, is_causal=causal
         )
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, is_causal=causal)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
+
+    def _heads(self, x: Tensor, part: int) -> Tensor:
+        """Project (B, N, C) by one of the three packed parts: (B, heads, N, C / heads)."""
+        weight, bias = self.in_proj_weight.chunk(3)[part], self.in_proj_bias.chunk(3)[part]
+        return F.linear(x, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class ConvNorm(nn.Conv2d):

@@ -1,0 +1,43 @@
+"""How sure SEEM's map is of itself, pixel by pixel."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVELS = 255  # of the stored maps: a share of 1 is 255
+
+
+@dataclass(frozen=True, eq=False)
+class ConfidenceMaps:
+    """Shares of the class scores of each pixel, 0 to 1.
+
+    A pixel's scores are not probabilities: they add up to any number. Here they are divided by
+    their sum over all classes, those without a counterpart in a class map included. Where all
+    scores are 0, which no real image shows, so are both maps.
+
+    Attributes:
+        winner: (H, W) float32, the share of the best class, at least 1 / classes: 1 where no other
+            class has any score.
+        margin: (H, W) float32, that share minus the share of the second best class.
+    """
+
+    winner: np.ndarray
+    margin: np.ndarray
+
+    @classmethod
+    def of(cls, ranked: np.ndarray) -> "ConfidenceMaps":
+        """From best, second best and sum of all scores of each pixel (3, H, W) float32."""
+        best, second, total = ranked
+        share = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
+        winner = np.minimum(best * share, 1)  # the sum is rounded on its own
+        return cls(winner, np.minimum((best - second) * share, 1))
+
+
+def to_levels(shares: np.ndarray) -> np.ndarray:
+    """Shares 0..1 as they are stored: round(255 * share) uint8, off by at most 1 / 510."""
+    return np.rint(shares * LEVELS).astype(np.uint8)
+
+
+def from_levels(levels: np.ndarray) -> np.ndarray:
+    """Stored confidence (uint8) as shares 0..1, float32."""
+    return levels.astype(np.float32) / np.float32(LEVELS)
