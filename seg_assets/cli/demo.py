@@ -198,7 +198,9 @@ def _tell(
         if method != SAM_SEEM
     ]
     best = report["masks"]["oracle"]["miou"]
-    click.echo(f"beside it:  mIoU of {', '.join(others)}; with these masks at most {best:.3f}")
+    click.echo(
+        f"beside it:  mIoU of {', '.join(others)}; {best:.3f} if each region had its true class"
+    )
     click.echo(
         f"masks: the best one of each of {objects.objects} objects has a mean IoU of "
         f"{objects.iou:.3f}; discs in their place would have {objects.disc_iou:.3f}"

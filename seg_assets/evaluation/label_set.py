@@ -1,6 +1,6 @@
 """What one way of labelling says about an image, and how that compares with the truth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from seg_assets.classes.mapping import ClassMap
 from seg_assets.classes.table import ClassTable
+from seg_assets.classes.things import find_things
 from seg_assets.data.ground_truth.image_truth import ImageTruth
 from seg_assets.data.ground_truth.segment_masks import encode_segments
 from seg_assets.errors import ComparisonError, UnknownClassError
@@ -67,6 +68,7 @@ class TruthInClasses:
         except UnknownClassError as error:
             raise ComparisonError("unknown ids", str(error)) from error
         segments = objects = None
+        things = find_things(class_map.target)
         if truth.segment_ids is not None:
             own = Segments(truth.segment_ids, truth.segment_classes, truth.crowds)
             segments = translate_segments(own, class_map)
@@ -75,7 +77,7 @@ class TruthInClasses:
             objects = tuple(
                 TrueObject(class_id, {"size": size, "counts": item.counts}, item.crowd, item.area)
                 for item in truth.objects
-                if (class_id := int(class_map.lut[item.class_id])) in class_map.target.things
+                if (class_id := int(class_map.lut[item.class_id])) in things
             )
         return cls(label_map, segments, objects)
 
@@ -148,6 +150,7 @@ def compare_labels(
         ComparisonError: the sizes differ, or the map has ids that are not in its table.
     """
     table = label_set.class_map.target
+    things = find_things(table)
     if label_set.label_map.shape != truth.label_map.shape:
         raise ComparisonError(
             "other size",
@@ -173,8 +176,8 @@ def compare_labels(
             crowds=truth.segments.crowds,
             where=where,
         )
-    if truth.objects is not None and own is not None and own.scores is not None and table.things:
-        found = predicted_objects(own, own.scores, table)
+    if truth.objects is not None and own is not None and own.scores is not None and things:
+        found = predicted_objects(own, own.scores, things)
         instances = InstanceMatches.of(found, truth.objects, classes=len(table), where=where)
     return LabelSums(
         ConfusionMatrix.of(label_map, truth.label_map, table, where),
@@ -185,15 +188,15 @@ def compare_labels(
 
 
 def predicted_objects(
-    segments: Segments, scores: Mapping[int, float], table: ClassTable
+    segments: Segments, scores: Mapping[int, float], things: Collection[int]
 ) -> list[PredictedObject]:
     """The things among scored segments, by ascending id."""
-    things = sorted(i for i in scores if segments.classes[i] in table.things)
+    chosen = sorted(i for i in scores if segments.classes[i] in things)
     size = list(segments.ids.shape)
-    masks = encode_segments(segments.ids, things)
+    masks = encode_segments(segments.ids, chosen)
     return [
         PredictedObject(segments.classes[i], scores[i], {"size": size, "counts": masks[i]})
-        for i in things
+        for i in chosen
     ]
 
 

@@ -50,8 +50,8 @@ class MaskSums:
 
     Attributes:
         purity: of the regions that the masks leave of one another.
-        oracle: confusion as if each region had its most frequent true class, and pixels outside
-            regions no label.
+        oracle: confusion as if each region had its most frequent true class; pixels outside the
+            regions keep what the first label set says.
         recall: of the true objects; None where the truth knows no segments.
     """
 
@@ -101,17 +101,22 @@ def recall_of(objects: Sequence[FoundObject]) -> MaskRecall:
 
 
 def score_regions(
-    region_map: RegionMap, truth: np.ndarray, table: ClassTable, where: str
+    region_map: RegionMap,
+    outside: np.ndarray,
+    truth: np.ndarray,
+    table: ClassTable,
+    where: str,
 ) -> tuple[RegionPurity, ConfusionMatrix]:
     """Purity of the regions, and the best labelling that is possible with them.
 
     Args:
         region_map: of the image.
+        outside: (H, W) uint8 ids of `table`, 255 = no label: what is said where no region is.
         truth: (H, W) uint8 ids of `table`, 255 = not known.
         table: the classes.
         where: the image, for messages.
     """
     return (
         RegionPurity.of(region_map.ids, truth, table, where),
-        oracle_confusion(region_map.ids, truth, table, where=where),
+        oracle_confusion(region_map.ids, truth, table, prediction=outside, where=where),
     )

@@ -93,7 +93,7 @@ def class_rows(
 def mask_rows(masks: Mapping[str, Any]) -> list[list[Cell]]:
     """What the masks allow, line by line."""
     rows: list[list[Cell]] = [
-        ["mIoU of the best labelling possible with these masks", masks["oracle"]["miou"]],
+        ["mIoU if each region had its true class", masks["oracle"]["miou"]],
         ["share of the labelled pixels in regions", masks["coverage"]],
         ["share of these in their region's most frequent class", masks["pixel_purity"]],
         ["the same, each region counting alike", masks["region_purity"]],

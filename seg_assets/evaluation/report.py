@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from seg_assets.classes.things import find_things
 from seg_assets.evaluation.label_set import LabelSums
 from seg_assets.evaluation.mask_set import MaskSums
 from seg_assets.evaluation.tally import NO_PREDICTION, NO_TRUTH, Tally
@@ -57,7 +58,8 @@ def _panoptic(sums: LabelSums) -> dict[str, Any] | None:
     if sums.panoptic is None:
         return None
     table = sums.confusion.table
-    scores = panoptic_scores(sums.panoptic, [item.id in table.things for item in table.classes])
+    things = find_things(table)
+    scores = panoptic_scores(sums.panoptic, [item.id in things for item in table.classes])
     return {
         "all": scores.all,
         "things": scores.things,

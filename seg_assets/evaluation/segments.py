@@ -7,6 +7,7 @@ import numpy as np
 
 from seg_assets.classes.mapping import ClassMap
 from seg_assets.classes.table import IGNORE_ID, ClassTable
+from seg_assets.classes.things import find_things
 from seg_assets.data.panoptic.segments import SegmentedImage
 from seg_assets.labels.fusion import RegionLabel
 from seg_assets.labels.ssa import MaskVote
@@ -36,13 +37,13 @@ def translate_segments(segments: Segments, class_map: ClassMap) -> Segments:
 
     Segments of a class without a counterpart there are no segments any more. Segments of stuff that
     become one class become one segment, under the lowest of their ids and with the mean of their
-    scores; classes that are not known to be things count as stuff. Things and crowds stay apart.
+    scores. Things and crowds stay apart.
 
     Args:
         segments: in the classes of `class_map.source`.
         class_map: to the classes of the comparison.
     """
-    things = class_map.target.things
+    things = find_things(class_map.target)
     first: dict[int, int] = {}  # class of stuff -> the id that its segments share
     becomes: dict[int, int] = {}
     classes: dict[int, int] = {}
@@ -112,14 +113,15 @@ def fill_segments(segments: Segments, label_map: np.ndarray, table: ClassTable) 
     """
     import cv2  # noqa: PLC0415  # loading Dagster's definitions leads here, and needs no OpenCV
 
+    things = find_things(table)
     free = segments.ids == 0
     ids, classes = segments.ids.copy(), dict(segments.classes)
-    stuff = {class_id: i for i, class_id in classes.items() if class_id not in table.things}
+    stuff = {class_id: i for i, class_id in classes.items() if class_id not in things}
     following = max(classes, default=0) + 1
     present = np.flatnonzero(np.bincount(label_map[free], minlength=256)[:IGNORE_ID])
     for class_id in present.tolist():
         pixels = free & (label_map == class_id)
-        if class_id in table.things:
+        if class_id in things:
             count, patches = cv2.connectedComponents(pixels.view(np.uint8), connectivity=8)
             ids[pixels] = patches[pixels] + (following - 1)
             classes.update(dict.fromkeys(range(following, following + count - 1), class_id))

@@ -173,8 +173,9 @@ def score_maps(
                     for method, source in sources.items()
                     if image_id in source.maps
                 }
+            first = next(iter(maps))
             with watch.time("regions"):
-                region_map = paint_regions(records, *next(iter(maps.values())).shape)
+                region_map = paint_regions(records, *maps[first].shape)
                 segments = {
                     SAM_SEEM: _named(region_labels, image_id, region_map),
                     SSA: _voted(ssa_masks, image_id, region_map),
@@ -195,7 +196,8 @@ def score_maps(
                     }
                     rows.append(row)
             with watch.time("masks"):
-                purity, oracle = score_regions(region_map, true.label_map, table, image_id)
+                outside = sources[first].class_map.apply(maps[first])
+                purity, oracle = score_regions(region_map, outside, true.label_map, table, image_id)
                 objects = find_objects(true, records)
                 of_masks = {
                     "image_id": image_id,

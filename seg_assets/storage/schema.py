@@ -233,7 +233,8 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
             column(
                 "oracle",
                 pa.list_(pa.int64()),
-                "confusion, as in evaluation_metrics, of the best labelling of the regions",
+                "confusion, as in evaluation_metrics, of the best labelling of the regions; outside "
+                "them what the first label set says",
             ),
             column("has_objects", pa.bool_(), "whether the truth knows the image's objects"),
         ),
@@ -242,9 +243,7 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
             column("class_id", pa.int32(), "its class in the table of the comparison"),
             column("area", pa.int64(), "its pixels"),
             column("iou", pa.float64(), "with the SAM mask that fits it best, 0 to 1"),
-            column(
-                "mask_id", pa.int32(), "that row of sam_masks; none touches it", optional=True
-            ),
+            column("mask_id", pa.int32(), "that row of sam_masks; none touches it", optional=True),
         ),
         "training_panoptic": _schema(
             _HEIGHT,

@@ -45,7 +45,9 @@ def column(*columns: int) -> MaskRecord:
 
 
 def of_masks(records: list[MaskRecord]) -> MaskSums:
-    purity, oracle = score_regions(paint_regions(records, 25, 4), TRUTH.label_map, COARSE, "x")
+    outside = np.full((25, 4), 255, np.uint8)
+    regions = paint_regions(records, 25, 4)
+    purity, oracle = score_regions(regions, outside, TRUTH.label_map, COARSE, "x")
     found = find_objects(TRUTH, records)
     assert found is not None
     return MaskSums(purity, oracle, recall_of(found))

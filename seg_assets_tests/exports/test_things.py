@@ -2,34 +2,34 @@ import pytest
 
 from seg_assets.classes.table import ClassTable, SemanticClass, load_class_table
 from seg_assets.errors import UnknownClassError
-from seg_assets.exports.things import categories_of, find_things
+from seg_assets.exports.things import categories_of, thing_names
 from seg_assets_tests.exports.literal import TABLE
 
 
 def test_the_table_says_which_classes_are_things() -> None:
-    assert find_things(TABLE) == {"car", "dog"}
-    assert len(find_things(load_class_table("coco133"))) == 80
+    assert thing_names(TABLE) == {"car", "dog"}
+    assert len(thing_names(load_class_table("coco133"))) == 80
 
 
 def test_where_it_says_nothing_most_of_coco_decides() -> None:
-    base = find_things(load_class_table("base28"))
+    base = thing_names(load_class_table("base28"))
     assert base >= {"person", "car", "animal", "boat", "minibike", "furniture"}
     # tree takes a plant (a thing) and trees (stuff): no majority
     assert not base & {"sky", "wall", "road", "tree", "water", "sidewalk"}
-    assert {"person", "car"} <= find_things(load_class_table("merged19"))
+    assert {"person", "car"} <= thing_names(load_class_table("merged19"))
 
 
 def test_a_table_that_nothing_is_known_of_has_no_things() -> None:
     own = ClassTable("own", "own", (SemanticClass(0, "bolt", (1, 2, 3)),))
-    assert find_things(own) == set()
-    assert find_things(own, ["bolt"]) == {"bolt"}
+    assert thing_names(own) == set()
+    assert thing_names(own, ["bolt"]) == {"bolt"}
 
 
 def test_the_answer_may_be_given() -> None:
-    assert find_things(TABLE, ["sky"]) == {"sky"}
-    assert find_things(TABLE, []) == set()
+    assert thing_names(TABLE, ["sky"]) == {"sky"}
+    assert thing_names(TABLE, []) == set()
     with pytest.raises(UnknownClassError, match="no class 'cat'"):
-        find_things(TABLE, ["cat"])
+        thing_names(TABLE, ["cat"])
 
 
 def test_categories_count_from_one() -> None:
