@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 UNKNOWN = -1
+_MIXED = -2
 
 
 def boundary_bands(labels: np.ndarray, distance: int) -> np.ndarray:
@@ -72,59 +73,102 @@ def near_pixels(
 def _clear_inside(labels, distance, band):
     """Take out of `band` the pixels whose square holds one label only.
 
-    The last labelled pixel seen, and the last place where the label changed, tell whether a window
-    is of one label. First windows along the rows, then along the columns over what those held.
+    First what a window along the row holds; then, down the columns, the last window with a label
+    and the last place where it changed tell whether the square is of one label.
     """
     height, width = labels.shape
-    mixed = -2
-    window = np.empty(width, labels.dtype)
+    marks = np.zeros((width + 8) // 8 * 8, np.uint8)
+    window = np.full(width, UNKNOWN, labels.dtype)
     label = np.full(width, UNKNOWN, labels.dtype)
-    seen = np.full(width, -1, np.int64)
-    changed = np.full(width, -1, np.int64)
+    seen = np.full(width, -1, np.int32)
+    changed = np.full(width, -1, np.int32)
+    inside = slice(distance, width - distance)
     for y in range(height):
-        last = labels[y, 0]
-        last_seen = last_changed = -1
-        for x in range(width):
-            value = labels[y, x]
+        row = labels[y]
+        _mark_changes(row[:-1], row[1:], marks[1:width])
+        marks[width] = 1
+        _look_along(row, marks, distance, window)
+        _look_down(window, y, label, seen, changed)
+        if y >= 2 * distance:
+            _clear(changed[inside], y - 2 * distance, band[y - distance, inside])
+
+
+@njit(cache=True, nogil=True)
+def _mark_changes(before, here, marks):
+    for x in range(len(marks)):
+        marks[x] = before[x] != here[x]
+
+
+@njit(cache=True, nogil=True)
+def _look_along(row, marks, distance, window):
+    """Write which label the window round each pixel holds: UNKNOWN for none, _MIXED for several.
+
+    Each run of a label reaches so far to both sides; where two of different labels meet, it is
+    mixed.
+    """
+    window[:] = UNKNOWN
+    width = len(row)
+    last, last_end, mixed_end, begin = UNKNOWN, 0, 0, 0
+    eights = marks.view(np.uint64)
+    for eight in range(len(eights)):
+        if eights[eight] == 0:
+            continue
+        for end in range(8 * eight, 8 * eight + 8):
+            if marks[end] == 0:
+                continue
+            value = row[begin]
             if value != UNKNOWN:
-                if value != last:
-                    last_changed = last_seen
-                    last = value
-                last_seen = x
-            left = x - 2 * distance
-            if left >= 0:
-                held = last if last_seen >= left else UNKNOWN
-                window[x - distance] = mixed if last_changed >= left else held
-        top = y - 2 * distance
-        for x in range(distance, width - distance):
-            value = window[x]
-            if value == mixed:
-                changed[x] = y
-                seen[x] = y
-                label[x] = mixed
-            elif value != UNKNOWN:
-                if value != label[x]:
-                    changed[x] = seen[x]
-                    label[x] = value
-                seen[x] = y
-            if top >= 0 and changed[x] < top:
-                band[y - distance, x] = False
+                left = max(begin - distance, 0)
+                differs = last != value
+                if differs and last != UNKNOWN and left < last_end + distance:
+                    mixed_end = min(last_end + distance, width)
+                    window[left:mixed_end] = _MIXED
+                window[max(left, mixed_end) : min(end + distance, width)] = value
+                last, last_end = value, end
+            begin = end
+
+
+@njit(cache=True, nogil=True)
+def _look_down(window, y, label, seen, changed):
+    """Take in one row of windows; without branches, to become vector instructions."""
+    for x in range(len(window)):
+        value = window[x]
+        known = value != UNKNOWN
+        before = changed[x] if value == label[x] or not known else seen[x]
+        changed[x] = np.int32(y) if value == _MIXED else before
+        seen[x] = np.int32(y) if known else seen[x]
+        label[x] = value if known else label[x]
+
+
+@njit(cache=True, nogil=True)
+def _clear(changed, top, band):
+    for x in range(len(band)):
+        band[x] &= changed[x] >= top
 
 
 @njit(cache=True, nogil=True)
 def _draw_contours(labels, lines):
     height, width = labels.shape
     for y in range(height):
-        above, below = max(y - 1, 0), min(y + 1, height - 1)
-        for x in range(width):
-            value = labels[y, x]
-            up, down = labels[above, x], labels[below, x]
-            left, right = labels[y, max(x - 1, 0)], labels[y, min(x + 1, width - 1)]
-            differs = (up != value) & (up != UNKNOWN)
-            differs |= (down != value) & (down != UNKNOWN)
-            differs |= (left != value) & (left != UNKNOWN)
-            differs |= (right != value) & (right != UNKNOWN)
-            lines[y, x] = value if differs else UNKNOWN
+        row, line = labels[y], lines[y]
+        up, down = labels[max(y - 1, 0)], labels[min(y + 1, height - 1)]
+        # the image's first and last column have themselves as neighbours
+        _draw_row(row[:1], up[:1], down[:1], row[:1], row[1:2] if width > 1 else row[:1], line[:1])
+        _draw_row(row[1:-1], up[1:-1], down[1:-1], row[:-2], row[2:], line[1:-1])
+        if width > 1:
+            _draw_row(row[-1:], up[-1:], down[-1:], row[-2:-1], row[-1:], line[-1:])
+
+
+@njit(cache=True, nogil=True)
+def _draw_row(values, up, down, left, right, line):
+    """Without branches, to become vector instructions."""
+    for x in range(len(line)):
+        value = values[x]
+        differs = (up[x] != value) & (up[x] != UNKNOWN)
+        differs |= (down[x] != value) & (down[x] != UNKNOWN)
+        differs |= (left[x] != value) & (left[x] != UNKNOWN)
+        differs |= (right[x] != value) & (right[x] != UNKNOWN)
+        line[x] = value if differs else UNKNOWN
 
 
 @njit(cache=True, nogil=True)
