@@ -161,8 +161,6 @@ def _tell(summary: ExportSummary) -> None:
         f"{'shard' if shards == 1 else 'shards'} {classes}{objects}; look in {summary.out}"
     )
     errors = summary.out / "errors.csv"
-    if summary.unfinished_shards:
-        click.echo(f"unfinished shards left out: {', '.join(summary.unfinished_shards)}", err=True)
     if summary.missing:
         click.echo(f"{summary.missing} images have no results: {errors} says why", err=True)
     if summary.failed:

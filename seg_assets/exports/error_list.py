@@ -1,14 +1,11 @@
 """errors.csv of an export: the images that were left out, and why."""
 
 import csv
-import logging
 from contextlib import ExitStack
 from typing import IO
 
 from seg_assets.exports.folder import ExportFolder
 from seg_assets.storage.files import explained
-
-logger = logging.getLogger(__name__)
 
 ERRORS = "errors.csv"
 
@@ -38,7 +35,6 @@ class ErrorList:
         Raises:
             StoreError: the disk refuses.
         """
-        logger.warning("image %s of shard %s is left out: %s", image_id, shard, message)
         self.first = self.first or f"{image_id} of shard {shard}: {message}"
         path = self._folder.path(ERRORS)
         with explained("write", str(self._folder.out / ERRORS)):

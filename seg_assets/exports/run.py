@@ -126,6 +126,7 @@ class _Export:
             raise
         except SegAssetsError as error:  # one image must not stop the others
             self.failed += 1
+            logger.warning("image %s of shard %s is left out: %s", image_id, shard_name, error)
             self._errors.add(shard_name, image_id, str(error))
             return False
         return True
@@ -168,6 +169,7 @@ def _mark(
         "unfinished_shards": list(chosen.unfinished),
         "maps": summary.maps,
         "classes": None if chosen.table is None else table_record(chosen.table),
+        "things": None if request.things is None else list(request.things),
         "pictures": request.pictures or form.pictures,
         **(form.settings or {}),
         "images": summary.images,

@@ -1,4 +1,5 @@
 import io
+import json
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -12,7 +13,7 @@ from seg_assets.classes.table import ClassTable, SemanticClass, load_class_table
 from seg_assets.errors import InputError
 from seg_assets.exports.coco_instances import export_coco_instances
 from seg_assets.exports.request import ExportRequest, Maps
-from seg_assets.exports.things import find_things
+from seg_assets.exports.things import thing_names
 from seg_assets.storage.store import Store
 from seg_assets_tests.exports.conftest import RIGHT, good_images, stored_map
 
@@ -45,7 +46,7 @@ def test_regions_are_disjoint_and_have_the_pixels_and_classes_of_the_map(
     summary = export_coco_instances(request_of(maps=maps, pictures="copy"))
     coco = read(summary.out)
     table = load_class_table(summary.classes or "")
-    things = find_things(table)
+    things = thing_names(table)
     assert {item["name"] for item in coco.loadCats(coco.getCatIds())} == things
     assert coco.getImgIds() == [number for *_, number in good_images()]
     found = 0
@@ -108,7 +109,7 @@ def test_stuff_is_one_annotation_per_class(finished: Store, request_of: Requests
     for shard, image_id, _, number in good_images():
         labels = stored_map(finished, "semantic", shard, image_id)
         annotations = coco.loadAnns(coco.getAnnIds(number))
-        for name in set(base.names) - find_things(base):
+        for name in set(base.names) - thing_names(base):
             (category,) = coco.getCatIds(catNms=[name])
             found = [a for a in annotations if a["category_id"] == category]
             expected = labels == base.id_of(name)
@@ -151,3 +152,13 @@ def test_classes_without_things_are_refused(store: Store, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="no class of own is known to be a thing: name the things"):
         export_coco_instances(request)
     assert not (tmp_path / "out").exists()
+
+
+def test_records_have_the_keys_of_real_files(request_of: Requests, shared_dir: Path) -> None:
+    out = export_coco_instances(request_of()).out
+    found = json.loads((out / "instances.json").read_bytes())
+    real = json.loads((shared_dir / "data/coco_instances/instances_val2017.json").read_bytes())
+    assert real["annotations"][0].keys() <= found["annotations"][0].keys()
+    assert real["categories"][0].keys() <= found["categories"][0].keys()
+    assert {"id", "file_name", "height", "width"} <= real["images"][0].keys()
+    assert found["images"][0].keys() == {"id", "file_name", "height", "width"}

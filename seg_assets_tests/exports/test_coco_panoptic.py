@@ -12,7 +12,7 @@ from seg_assets.data.panoptic.reader import open_panoptic
 from seg_assets.data.panoptic.segments import find_faults
 from seg_assets.exports.coco_panoptic import export_coco_panoptic
 from seg_assets.exports.request import ExportRequest, Maps
-from seg_assets.exports.things import find_things
+from seg_assets.exports.things import thing_names
 from seg_assets.storage.store import Store
 from seg_assets_tests.exports.conftest import good_images, stored_map
 
@@ -36,7 +36,7 @@ def test_what_panopticapi_asks_of_a_file_is_true(
     content = json.loads((summary.out / "panoptic.json").read_bytes())
     table = load_class_table(summary.classes or "")
     categories = {item["id"]: item for item in content["categories"]}
-    assert {item["name"] for item in categories.values() if item["isthing"]} == find_things(table)
+    assert {item["name"] for item in categories.values() if item["isthing"]} == thing_names(table)
     images = {item["id"]: item for item in content["images"]}
     assert [item["image_id"] for item in content["annotations"]] == list(images)
     assert list(images) == [number for *_, number in good_images()]
@@ -93,7 +93,7 @@ def test_each_mask_of_a_thing_is_a_segment(finished: Store, request_of: Requests
     out = export_coco_panoptic(request_of(maps="semantic")).out
     content = json.loads((out / "panoptic.json").read_bytes())
     base = load_class_table("base28")
-    things = {base.id_of(name) for name in find_things(base)}
+    things = {base.id_of(name) for name in thing_names(base)}
     isthing = {item["id"]: item["isthing"] for item in content["categories"]}
     entries = {item["image_id"]: item["segments_info"] for item in content["annotations"]}
     several = 0
@@ -108,3 +108,14 @@ def test_each_mask_of_a_thing_is_a_segment(finished: Store, request_of: Requests
         assert found == expected
         several += sum(count > 1 for count in expected.values())
     assert several > 0
+
+
+def test_records_have_the_keys_of_real_files(request_of: Requests, shared_dir: Path) -> None:
+    out = export_coco_panoptic(request_of()).out
+    found = json.loads((out / "panoptic.json").read_bytes())
+    real = json.loads((shared_dir / "data/coco_panoptic/panoptic.json").read_bytes())
+    assert found.keys() == real.keys()
+    assert found["annotations"][0].keys() == real["annotations"][0].keys()
+    segments = [content["annotations"][0]["segments_info"][0] for content in (found, real)]
+    assert segments[0].keys() == segments[1].keys()
+    assert {"id", "name", "isthing", "color"} <= found["categories"][0].keys()

@@ -13,7 +13,7 @@ from seg_assets.exports.cvat import _Writer as Writer
 from seg_assets.exports.cvat import export_cvat, number_objects, object_colors
 from seg_assets.exports.folder import ExportFolder
 from seg_assets.exports.request import ExportRequest, Maps
-from seg_assets.exports.things import find_things
+from seg_assets.exports.things import thing_names
 from seg_assets.storage.store import Store
 from seg_assets_tests.exports.conftest import GOOD, stored_map
 from seg_assets_tests.exports.literal import TABLE, image_of, rows_of
@@ -42,7 +42,7 @@ def read_colors(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 def test_colours_lead_back_to_the_map(finished: Store, request_of: Requests, maps: Maps) -> None:
     summary = export_cvat(request_of(maps=maps))
     table = load_class_table(summary.classes or "")
-    things = find_things(table)
+    things = thing_names(table)
     objects = 0
     for shard, image_ids in GOOD.items():
         with zipfile.ZipFile(summary.out / f"{shard}.zip") as archive:

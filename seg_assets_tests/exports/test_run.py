@@ -5,16 +5,19 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from seg_assets.cli.export import FORMATS
 from seg_assets.data.shards import Shard, load_shard, register_shards
 from seg_assets.errors import ImageError, InputError, StoreError
 from seg_assets.exports.coco_instances import export_coco_instances
-from seg_assets.exports.request import ExportRequest
+from seg_assets.exports.request import ExportRequest, Maps
 from seg_assets.exports.sa1b import export_sa1b
 from seg_assets.exports.semantic_png import export_semantic_png
 from seg_assets.stages.maps import merge_maps
@@ -192,3 +195,25 @@ def test_a_shard_that_is_left_out_is_logged(
     labels = stored_map(store, "semantic", LEFT, "c")
     found = np.array(Image.open(tmp_path / "out" / "labels" / "c.png"))
     np.testing.assert_array_equal(found, labels)
+
+
+def test_an_image_without_masks_is_exported_like_any_other(store: Store, tmp_path: Path) -> None:
+    for asset in ("sam_masks", "region_labels", "ssa_masks"):
+        reader = store.open_shard(asset, RIGHT)
+        told = {**reader.manifest.provenance, "upstream": {}}
+        with store.write_shard(asset, RIGHT, GOOD[RIGHT], told) as writer:
+            for image_id in writer.pending:
+                writer.add(image_id, [])
+    for asset in ("seem_labels", "semantic_maps", "merged_maps", "ssa_maps"):
+        reader = store.open_shard(asset, RIGHT)
+        rows = dict(iter(reader))
+        told = {**reader.manifest.provenance, "upstream": {}}
+        with store.write_shard(asset, RIGHT, GOOD[RIGHT], told) as writer:
+            for image_id, found in rows.items():
+                writer.add(image_id, found)
+    for form in FORMATS:
+        for maps in get_args(Maps):
+            out = tmp_path / f"{form}_{maps}"
+            request = ExportRequest(store, out, shards=(RIGHT,), maps=maps)
+            export = getattr(import_module(f"seg_assets.exports.{form}"), f"export_{form}")
+            assert export(request).images == 2
