@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from seg_assets.cli.options import parse_params
-from seg_assets.errors import ImageError, InputError
 from seg_assets.labels.params import MERGED_CLASSES, LabelParams
 from seg_assets.masks.params import MASK_PRESETS, MaskParams
 from seg_assets.modeling.devices import DEVICES_VARIABLE, parse_devices
@@ -99,13 +97,14 @@ def label(
     # The rest of the chain brings torch, which takes seconds to import: not for --help.
     from seg_assets.classes.record import table_record  # noqa: PLC0415
     from seg_assets.cli.label_output import LabelOutput  # noqa: PLC0415
+    from seg_assets.cli.result_folder import refuse_inside  # noqa: PLC0415
     from seg_assets.data.sources import find_shards  # noqa: PLC0415
     from seg_assets.labels.tables import map_folders, merged_map, semantic_map  # noqa: PLC0415
     from seg_assets.modeling.identity import checkpoint_identity  # noqa: PLC0415
     from seg_assets.modeling.manifest import entry  # noqa: PLC0415
     from seg_assets.pipeline import Pipeline  # noqa: PLC0415
 
-    _refuse_inside(out, source)
+    refuse_inside(out, source)
     images = [image for shard in find_shards(source, limit=limit) for image in shard.images]
     chosen = entry(seem, kind="seem")
     semantic = semantic_map(chosen.classes, label_params)
@@ -122,33 +121,14 @@ def label(
         "labels": label_params.model_dump(mode="json"),
         "classes": {kind: table_record(table) for kind, table in tables.items()},
     }
-    output = LabelOutput.open(out, settings, overwrite=overwrite)
-    todo = output.missing(images)
-    if todo:
-        pipeline = Pipeline.load(
+    LabelOutput(out, settings, overwrite=overwrite).fill(
+        images,
+        lambda: Pipeline.load(
             sam=sam,
             seem=seem,
             device=parse_devices(device or "")[0].device,
             mask_params=mask_params,
             label_params=label_params,
             merged_classes=classes,
-        )
-        done = len(images) - len(todo)
-        for image in tqdm(todo, initial=done, total=len(images), unit="image", disable=None):
-            output.label(image, pipeline)
-    output.finish(images)
-    click.echo(
-        f"{len(images)} images: {len(todo) - len(output.failed)} labelled, "
-        f"{len(images) - len(todo)} were done already, {len(output.failed)} failed; "
-        f"the results are in {out}"
+        ),
     )
-    if output.failed:
-        raise ImageError(
-            f"{len(output.failed)} of {len(images)} images failed: {out / 'errors.csv'} says why"
-        )
-
-
-def _refuse_inside(out: Path, source: str) -> None:
-    """The next run would take the overlays in `out` for images of `source`."""
-    if Path(source).is_dir() and out.resolve().is_relative_to(Path(source).resolve()):
-        raise InputError(f"--out {out} lies inside {source}: choose a folder beside it")
