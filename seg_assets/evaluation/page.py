@@ -14,7 +14,8 @@ th, td { padding: 0.2em 0.7em; border-bottom: 1px solid #ddd; text-align: right;
 th:first-child, td:first-child { text-align: left; }
 th { background: #f4f4f4; } td.best { font-weight: 600; }
 img { max-width: 100%; } figure { margin: 1em 0; } figcaption { color: #555; }
-.note { color: #555; }
+.note { color: #555; } .charts { display: flex; flex-wrap: wrap; gap: 1em; }
+.charts figure { flex: 1 1 45%; margin: 0; }
 """
 
 Cell = str | int | float | None
@@ -140,12 +141,15 @@ def render_page(
         parts.append(f"<h2>Label sets, in {escape(table)}</h2>")
         parts.append(_table(*total_rows(report, titles), best=True))
         parts.append("<h2>Per class</h2>")
+        first = titles.get(next(iter(report["scores"])), next(iter(report["scores"])))
+        parts.append(f'<p class="note">Columns after the IoU are of {escape(first)}.</p>')
         parts.append(_table(*class_rows(report, titles)))
     if report["masks"]:
         parts.append("<h2>What the masks allow</h2>")
         parts.append(_table(["", ""], mask_rows(report["masks"])))
-    for caption, png in charts.items():
-        parts.append(_figure(caption, png, "png"))
+    if charts:
+        figures = [_figure(caption, png, "png") for caption, png in charts.items()]
+        parts.append(f'<div class="charts">{"".join(figures)}</div>')
     if worst:
         parts.append("<h2>The worst images</h2>")
         parts += [_figure(caption, jpeg, "jpeg") for caption, jpeg in worst]
