@@ -5,7 +5,6 @@
 Maps of 1500 x 2250 segment ids as they come out of the PNG files, whose decoding is not timed. The
 other side does what panopticapi's loop over images does, in our own words: areas by np.unique of
 the prediction, overlaps by np.unique of both ids in one number of 64 bits, then segment by segment.
-np.unique sorted until NumPy 2.2 and hashes since, so both are measured.
 """
 
 import argparse
@@ -14,13 +13,11 @@ from typing import Any
 
 import numpy as np
 
-Unique = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--calls", type=int, default=5, help="in each timing")
+    parser.add_argument("--calls", type=int, default=20, help="in each timing")
     options = parser.parse_args()
 
     from region_maps import blob_maps, noise_maps, scene_maps
@@ -56,28 +53,17 @@ def measure(name: str, prediction: np.ndarray, truth: np.ndarray, pairs: int, ca
         return np.stack([sums.iou, sums.matched, sums.wrong, sums.missed])
 
     ours()  # compiled or read from the cache
-    for kind, unique in (("hashed", hashed), ("sorted", by_sorting)):
 
-        def theirs(unique: Unique = unique) -> np.ndarray:
-            return segment_by_segment(prediction, truth, *segments, areas, crowds, classes, unique)
+    def theirs() -> np.ndarray:
+        return segment_by_segment(prediction, truth, *segments, areas, crowds, classes)
 
-        taken = interleave(
-            repeated(theirs, calls),
-            repeated(ours, calls),
-            pairs,
-            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12),
-        )
-        report(f"  segment by segment, ids {kind}, {calls} calls", taken)
-
-
-def hashed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.unique(values, return_counts=True)
-
-
-def by_sorting(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    ordered = np.sort(values, axis=None)
-    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    return ordered[first], np.diff(np.append(np.flatnonzero(first), values.size))
+    taken = interleave(
+        repeated(theirs, calls),
+        repeated(ours, calls),
+        pairs,
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12),
+    )
+    report(f"  segment by segment, {calls} calls", taken)
 
 
 def segment_by_segment(
@@ -88,15 +74,16 @@ def segment_by_segment(
     true_areas: dict[int, int],
     crowds: set[int],
     classes: int,
-    unique: Unique,
 ) -> np.ndarray:
     """IoU, matched, wrong and missed by class, (4, classes)."""
     sums = np.zeros((4, classes))
-    predicted_areas = dict(zip(*(part.tolist() for part in unique(prediction)), strict=True))
+    predicted_areas = dict(
+        zip(*(part.tolist() for part in np.unique(prediction, return_counts=True)), strict=True)
+    )
     both = truth.astype(np.uint64) * 256**3 + prediction.astype(np.uint64)
     shared = {
         (int(pair) // 256**3, int(pair) % 256**3): int(count)
-        for pair, count in zip(*unique(both), strict=True)
+        for pair, count in zip(*np.unique(both, return_counts=True), strict=True)
     }
     true_hits, predicted_hits = set(), set()
     for (t, p), pixels in shared.items():

@@ -211,3 +211,57 @@ def test_ids_of_any_integer_type_and_size(dtype: type) -> None:
     classes = {i + far: c for i, c in CLASSES.items()}
     found = count_panoptic(moved[0], classes, moved[1], classes, classes=2)
     assert as_tuple(found) == as_tuple(expected)
+
+
+def panopticapi_rule(prediction, predicted_classes, truth, true_classes, crowds, classes):
+    """Its bookkeeping: areas and overlaps by id, the last crowd of a class stands for all."""
+    area = {
+        side: dict(zip(*np.unique(ids, return_counts=True), strict=True))
+        for side, ids in (("predicted", prediction), ("true", truth))
+    }
+    both, counts = np.unique(
+        np.stack([truth.ravel(), prediction.ravel()]), axis=1, return_counts=True
+    )
+    overlap = {(int(t), int(p)): int(n) for (t, p), n in zip(both.T, counts, strict=True)}
+    iou, matched, wrong, missed = np.zeros(classes), *np.zeros((3, classes), np.int64)
+    used: set[tuple[str, int]] = set()
+    for (t, p), pixels in overlap.items():
+        if t == 0 or p == 0 or t in crowds or true_classes[t] != predicted_classes[p]:
+            continue
+        union = area["predicted"][p] + area["true"][t] - pixels - overlap.get((0, p), 0)
+        if pixels / union > 0.5:
+            matched[true_classes[t]] += 1
+            iou[true_classes[t]] += pixels / union
+            used |= {("true", t), ("predicted", p)}
+    last_crowd = {true_classes[t]: t for t in true_classes if t in crowds}
+    for t, c in true_classes.items():
+        missed[c] += ("true", t) not in used and t not in crowds
+    for p, c in predicted_classes.items():
+        if ("predicted", p) in used:
+            continue
+        excused = overlap.get((0, p), 0) + overlap.get((last_crowd.get(c, -1), p), 0)
+        wrong[c] += excused / area["predicted"][p] <= 0.5
+    return iou, matched, wrong, missed
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_maps_with_void_and_a_crowd_per_class_equal_panopticapi(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:90, :130]
+    maps = np.zeros((2, 90, 130), np.int32)
+    for number in range(1, 40):
+        place, size = random.uniform(0, 130, 2), random.uniform(5, 25)
+        for side in maps:
+            moved = place + random.normal(0, 3, 2)
+            side[(y - moved[0]) ** 2 + (x - moved[1]) ** 2 < size**2] = number
+    prediction, truth = maps
+    class_of = {i: int(random.integers(5)) for i in range(1, 40)}
+    predicted, true = ({i: class_of[i] for i in np.unique(m).tolist() if i} for m in maps)
+    crowds = set({c: i for i, c in true.items() if random.random() < 0.3}.values())
+    found = count_panoptic(prediction, predicted, truth, true, classes=5, crowds=crowds)
+    iou, matched, wrong, missed = panopticapi_rule(prediction, predicted, truth, true, crowds, 5)
+    np.testing.assert_allclose(found.iou, iou, rtol=1e-12)
+    assert as_tuple(found)[1:] == (matched.tolist(), wrong.tolist(), missed.tolist())
+    assert matched.sum() > 5
+    assert wrong.sum() > 0
+    assert missed.sum() > 0
