@@ -11,6 +11,7 @@ ground truth votes for, over the segmentor's own map: what better names could ga
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,18 +134,25 @@ def report_segmentor(
 
 def paint_all(records: list, found: Any, truth: np.ndarray, mapping: Any) -> dict:
     """CamVid's map for each (rule, threshold); votes are taken in the segmentor's own classes."""
+    from seg_assets.classes.mapping import ClassMap
     from seg_assets.labels.ssa import paint_votes, vote_masks
     from seg_assets.labels.ssa_params import SsaParams
 
+    cases = {
+        rule: (
+            vote_masks(records, found.label_map, SsaParams(rule=rule), found.logits),
+            found.label_map,
+            mapping,
+        )
+        for rule in RULES
+    }
     own = mapping.apply(found.label_map)
+    cases[TRUTH] = vote_masks(records, truth), own, ClassMap.identity(mapping.target)
     painted = {}
-    for share in THRESHOLDS:
-        for rule in RULES:
-            params = SsaParams(rule=rule, min_vote_share=share)
-            votes = vote_masks(records, found.label_map, params, found.logits)
-            painted[rule, share] = mapping.apply(paint_votes(records, votes, found.label_map))
-        votes = vote_masks(records, truth, SsaParams(min_vote_share=share))
-        painted[TRUTH, share] = paint_votes(records, votes, own)
+    for rule, (votes, under, into) in cases.items():
+        for share in THRESHOLDS:
+            kept = [replace(vote, kept=vote.kept and vote.vote_share >= share) for vote in votes]
+            painted[rule, share] = into.apply(paint_votes(records, kept, under))
     return painted
 
 

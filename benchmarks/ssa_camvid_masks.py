@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 
 # What each setting of SAM changes from the preset "demo".
-_LOOSE = {"pred_iou_thresh": 0.2, "stability_score_thresh": 0.5}
 SAM_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "SAM, demo": {},
-    "SAM, loose": _LOOSE,
-    "SAM, 32 points": {**_LOOSE, "points_per_side": 32},
+    "SAM, loose": {"pred_iou_thresh": 0.2, "stability_score_thresh": 0.5},
 }
 SUPERPIXELS = "superpixels"
 # Deviation in pixels of the Gaussian that blurs a true segment before it is cut at a half again.
 TRUE_SEGMENTS = {"true segments": 0, "true, 2 px": 2, "true, 4 px": 4, "true, 8 px": 8}
 SOURCES = (*SAM_SETTINGS, SUPERPIXELS, *TRUE_SEGMENTS)
 
-SUPERPIXEL_SIDE = 16  # pixels between the seeds
+SUPERPIXEL_SIDE = 8  # pixels between the seeds
 
 
 def find_masks(source: str, images: Sequence, folder: Path) -> list[list]:
@@ -66,14 +64,12 @@ def superpixels(image: Any) -> list:
     gradient = sum(
         ndimage.gaussian_gradient_magnitude(pixels[..., channel], 1.0) for channel in range(3)
     )
-    height, width = gradient.shape
-    seeds = np.zeros((height, width), np.int32)
+    seeds = np.zeros(gradient.shape, np.int32)
     half = SUPERPIXEL_SIDE // 2
     grid = seeds[half::SUPERPIXEL_SIDE, half::SUPERPIXEL_SIDE]
     grid[:] = np.arange(1, grid.size + 1).reshape(grid.shape)
     levels = (gradient * (255 / gradient.max())).astype(np.uint8)
-    regions = ndimage.watershed_ift(levels, seeds)
-    return [_record(regions == i) for i in range(1, grid.size + 1)]
+    return _records(ndimage.watershed_ift(levels, seeds), blur=0)
 
 
 def true_segments(image: Any, blur: float) -> list:
@@ -85,16 +81,12 @@ def true_segments(image: Any, blur: float) -> list:
     from scipy import ndimage
 
     truth = read_truth(image)
-    records = []
-    for class_id in np.unique(truth[truth != 255]):
-        parts, count = ndimage.label(truth == class_id)
-        for i in range(1, count + 1):
-            mask = parts == i
-            if blur:
-                mask = ndimage.gaussian_filter(mask.astype(np.float32), blur) > 0.5
-            if mask.any():
-                records.append(_record(mask))
-    return records
+    classes = np.unique(truth[truth != 255])
+    return [
+        record
+        for class_id in classes
+        for record in _records(ndimage.label(truth == class_id)[0], blur)
+    ]
 
 
 def read_truth(image: Any) -> np.ndarray:
@@ -104,10 +96,28 @@ def read_truth(image: Any) -> np.ndarray:
     return read_label_map(str(image.label_uri), LABEL_FORMAT)
 
 
-def _record(mask: np.ndarray) -> Any:
+def _records(regions: np.ndarray, blur: float) -> list:
+    """A record of each region that is left after the blur, (H, W) ids from 1 on."""
+    from scipy import ndimage
+
     from seg_assets.masks.records import MaskRecord
     from seg_assets.masks.rle import Rle
 
-    rle = Rle.encode(mask)
-    height, width = mask.shape
-    return MaskRecord(rle, (0, 0, 0, 0), rle.area, 1.0, 1.0, (), (0, 0, width, height))
+    height, width = regions.shape
+    margin = int(4 * blur + 0.5)  # beyond which scipy's Gaussian is zero
+    records = []
+    for i, (rows, columns) in enumerate(ndimage.find_objects(regions), start=1):
+        part = (
+            slice(max(0, rows.start - margin), rows.stop + margin),
+            slice(max(0, columns.start - margin), columns.stop + margin),
+        )
+        mask = regions[part] == i
+        if blur:
+            mask = ndimage.gaussian_filter(mask.astype(np.float32), blur) > 0.5
+        whole = np.zeros((height, width), bool, order="F")
+        whole[part] = mask
+        if mask.any():
+            rle = Rle.encode(whole)
+            box = (0, 0, width, height)
+            records.append(MaskRecord(rle, box, int(mask.sum()), 1.0, 1.0, (), box))
+    return records
