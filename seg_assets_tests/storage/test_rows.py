@@ -8,6 +8,7 @@ from seg_assets.storage.rows import rows_to_table
 from seg_assets.storage.schema import SCHEMAS
 
 METRICS = {"method": "seem", "table": "camvid11", "pixels": 4, "ignored": 0, "confusion": [1, 2]}
+METRICS |= {"boundary": None, "panoptic": None, "instances": None}
 PICTURE = {"bytes": b"png", "path": "a.png"}
 
 

@@ -13,7 +13,11 @@ ASSETS = [
     "region_labels",
     "semantic_maps",
     "merged_maps",
+    "ssa_masks",
+    "ssa_maps",
     "evaluation_metrics",
+    "evaluation_masks",
+    "evaluation_objects",
     "training_panoptic",
     "training_semantic",
     "training_grounding",
@@ -40,6 +44,16 @@ def test_pictures_are_required_and_declared_to_hugging_face(asset: str) -> None:
     assert all(is_required(schema.field(name)) for name in pictures)
 
 
-def test_only_places_inside_tar_files_and_ground_truth_are_optional() -> None:
-    optional = {field.name for s in SCHEMAS.values() for field in s if not is_required(field)}
-    assert optional == {"offset", "size", "label_uri"}
+def test_what_may_be_missing() -> None:
+    found = {
+        asset: {field.name for field in schema if not is_required(field)}
+        for asset, schema in SCHEMAS.items()
+    }
+    assert {asset: optional for asset, optional in found.items() if optional} == {
+        "shards": {"offset", "size", "label_uri"},
+        "raw_images": {"offset", "size"},
+        "seem_logits": {"dense_scores"},
+        "seem_labels": {"confidence", "margin"},
+        "evaluation_metrics": {"boundary", "panoptic", "instances"},
+        "evaluation_objects": {"mask_id"},
+    }
