@@ -142,6 +142,7 @@ def _count_runs(a, b, table, keys, counts):
     size = len(a)
     marks = np.zeros(_CHUNK, np.uint8)
     eights = marks.view(np.uint64)
+    ends = np.empty(_CHUNK + 1, np.int64)
     begin = 0
     # the last chunk ends one pixel after the map, where the last run ends
     for start in range(1, size + 1, _CHUNK):
@@ -152,28 +153,31 @@ def _count_runs(a, b, table, keys, counts):
         marks[pixels:] = 0
         if start + _CHUNK > size:
             marks[pixels] = 1
+        ending = 0
         for eight in range(_CHUNK // 8):
-            if eights[eight] == 0:
-                continue
-            for k in range(8 * eight, 8 * eight + 8):
-                if marks[k] == 0:
-                    continue
-                first, second = np.int64(a[begin]), np.int64(b[begin])
-                mixed = np.uint64(first) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(second)
-                mixed *= np.uint64(0xD6E8FEB86659FD93)
-                place = np.int64(mixed >> np.uint64(32)) & last_place
+            if eights[eight] != 0:
+                for k in range(
+                    8 * eight, 8 * eight + 8
+                ):  # without branches, which would be guessed
+                    ends[ending] = start + k
+                    ending += marks[k]
+        for end in ends[:ending]:
+            first, second = np.int64(a[begin]), np.int64(b[begin])
+            mixed = np.uint64(first) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(second)
+            mixed *= np.uint64(0xD6E8FEB86659FD93)
+            place = np.int64(mixed >> np.uint64(32)) & last_place
+            entry = table[place]
+            while entry >= 0 and (keys[entry, 0] != first or keys[entry, 1] != second):
+                place = (place + 1) & last_place
                 entry = table[place]
-                while entry >= 0 and (keys[entry, 0] != first or keys[entry, 1] != second):
-                    place = (place + 1) & last_place
-                    entry = table[place]
-                if entry < 0:
-                    if known == len(counts):
-                        return -1
-                    entry = table[place] = known
-                    keys[entry, 0], keys[entry, 1] = first, second
-                    known += 1
-                counts[entry] += start + k - begin
-                begin = start + k
+            if entry < 0:
+                if known == len(counts):
+                    return -1
+                entry = table[place] = known
+                keys[entry, 0], keys[entry, 1] = first, second
+                known += 1
+            counts[entry] += end - begin
+            begin = end
     return known
 
 
