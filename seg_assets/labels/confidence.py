@@ -1,8 +1,10 @@
 """How sure SEEM's map is of itself, pixel by pixel."""
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 LEVELS = 255  # of the stored maps: a share of 1 is 255
 
@@ -41,3 +43,10 @@ def to_levels(shares: np.ndarray) -> np.ndarray:
 def from_levels(levels: np.ndarray) -> np.ndarray:
     """Stored confidence (uint8) as shares 0..1, float32."""
     return levels.astype(np.float32) / np.float32(LEVELS)
+
+
+def grey_png(shares: np.ndarray) -> bytes:
+    """Shares (H, W) in 0..1 as a grey PNG of `to_levels`; `from_levels(decode_label_map(...))`."""
+    file = io.BytesIO()
+    Image.fromarray(to_levels(shares)).save(file, format="PNG")
+    return file.getvalue()

@@ -110,27 +110,27 @@ class LogitFactors:
         Raises:
             InputError: the map starts from another number of classes, or the size has no pixels.
         """
-        groups = self._groups(class_map)
-        classes = len(groups.labels) if class_map is None else len(class_map.target)
-        wanted = groups.labels != IGNORE_ID if class_map is not None else slice(None)
-        height, width = size or self.output_size
-        result = np.zeros((classes, height, width), np.float32)
-        for start, band in self.score_bands(size, class_map):
-            result[groups.labels[wanted], start : start + band.shape[1]] = band[wanted]
+        classes = self.class_logits.shape[1] - 1 if class_map is None else len(class_map.target)
+        result = np.zeros((classes, *(size or self.output_size)), np.float32)
+        for start, labels, band in self.score_bands(size, class_map):
+            result[labels, start : start + band.shape[1]] = band
         return result
 
     def score_bands(
         self, size: tuple[int, int] | None = None, class_map: ClassMap | None = None
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """The same numbers a few rows at a time: first row, and (columns, rows, W) float32.
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """The same numbers some rows at a time: first row, class ids (n,), (n, rows, W) float32.
 
-        The columns are those of `ScoreGroups`.
+        Classes that no source class becomes are left out.
         """
         weights, groups = self._weights(class_map)
+        # with all 255 classes that a table may have, none of them is "no label"
+        wanted = slice(None) if class_map is None else groups.labels != IGNORE_ID
+        weights, labels = np.ascontiguousarray(weights[wanted]), groups.labels[wanted]
         for band in self._bands(size):
-            scores = np.empty((len(groups.labels), band.stop - band.start, band.width), np.float32)
+            scores = np.empty((len(labels), band.stop - band.start, band.width), np.float32)
             all_scores(band.block, band.rows, band.columns, weights, scores)
-            yield band.start, scores
+            yield band.start, labels, scores
 
     def argmax(
         self, size: tuple[int, int] | None = None, class_map: ClassMap | None = None

@@ -104,10 +104,28 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
                 "float16, little endian, (K, C + 1): SEEM's own C classes and no object last",
             ),
             column("mask_logits", pa.binary(), "float16, little endian, (K, h, w)"),
+            column(
+                "dense_scores",
+                pa.large_binary(),
+                "float16, little endian, (classes, H, W): scores of the semantic classes",
+                optional=True,
+            ),
         ),
         "seem_labels": _schema(
             column("label_map", PNG, "indexed PNG of semantic ids (as base28), 255 = no label"),
             column("source_map", PNG, "indexed PNG of SEEM's own ids (as coco133)"),
+            column(
+                "confidence",
+                pa.binary(),
+                "grey PNG: 255 times the share of the winner's score in all scores",
+                optional=True,
+            ),
+            column(
+                "margin",
+                pa.binary(),
+                "grey PNG: 255 times that share minus the share of the second best class",
+                optional=True,
+            ),
         ),
         "region_labels": _schema(
             column("region_id", pa.int32(), "value of the region in the region map, from 1"),

@@ -17,8 +17,10 @@ from seg_assets.defs.metadata import (
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import DevicesResource, ModelsResource, StoreResource
 from seg_assets.labels.params import LabelParams
+from seg_assets.labels.tables import stored_classes
 from seg_assets.stages.run import CODE_VERSIONS
 from seg_assets.stages.seem_labels import SEEM_ASSETS, label_with_seem
+from seg_assets.storage.store import Store
 
 DESCRIPTIONS = {
     "seem_logits": (
@@ -31,6 +33,23 @@ DESCRIPTIONS = {
         "pixels where SEEM's own map agrees, and whether the fallback vote decided."
     ),
 }
+
+
+def logit_metadata(store: Store, shard: str) -> dict[str, float]:
+    """Queries and bytes per image, and how many times larger dense float16 scores would be.
+
+    The dense scores are those that the reference pipeline saved: every class at every pixel.
+    """
+    reader = store.open_shard("seem_logits", shard)
+    sizes = reader.read(columns=["height", "width", "queries"]).to_pandas()
+    images, stored = max(len(sizes), 1), reader.manifest.totals["bytes"]
+    classes = len(stored_classes(reader, "source_classes"))
+    dense = 2 * classes * int((sizes["height"].astype(int) * sizes["width"]).sum())
+    return {
+        "queries_per_image": round(float(sizes["queries"].sum()) / images, 2),
+        "logit_bytes_per_image": round(stored / images),
+        "times_smaller_than_dense_scores": round(dense / max(stored, 1), 1),
+    }
 
 
 class SeemConfig(LabelParams, StageConfig):
@@ -85,6 +104,7 @@ def seem(
                     **report_metadata(report, device=device),
                     **provenance_metadata(opened, asset, name),
                     **(region_metadata(opened, name) if asset == "region_labels" else {}),
+                    **(logit_metadata(opened, name) if asset == "seem_logits" else {}),
                     "errors": failures_table(opened, asset, name),
                 },
                 data_version=data_version(opened, asset, name),
