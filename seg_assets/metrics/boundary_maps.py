@@ -1,6 +1,6 @@
 """Where a map of labels has its boundaries: bands and contours of all classes at once, in Numba.
 
-Both kernels take (H, W) int16 or int32 labels. UNKNOWN pixels may have any label: no boundary lies
+All take (H, W) int16 or int32 labels. UNKNOWN pixels may have any label: no boundary lies
 between them and others.
 """
 
@@ -23,7 +23,7 @@ def boundary_bands(labels: np.ndarray, distance: int) -> np.ndarray:
         distance: at least 1.
 
     Returns:
-        (H, W) bool; the time does not depend on `distance`.
+        (H, W) bool; the time hardly depends on `distance`.
     """
     band = labels != UNKNOWN
     if min(labels.shape) > 2 * distance:
