@@ -1,7 +1,7 @@
 """Class scores at a pixel, from mask logits, in Numba.
 
 Every number is rounded in one defined way, so that all that is made from the same factors agrees to
-the last bit, on every machine:
+the last bit:
 
 1. A mask logit at a pixel is interpolated in float32, rows first, as low + (high - low) * weight;
    where the image has another size than the model's input, twice along each axis.
