@@ -24,6 +24,7 @@ COMMANDS = {
     "models": "List, download and verify the weights.",
     "prompt": "Cut out of an image what points and boxes tell.",
     "shards": "Cut image collections into shards, Dagster's partitions.",
+    "ssa": "Let a segmentor's label maps vote on the masks, without Dagster.",
     "train": "Fine-tune a SAM or a SEEM on your data.",
 }
 """Commands by name; each is a click command of that name in `seg_assets.cli.<name>`."""

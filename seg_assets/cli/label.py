@@ -4,26 +4,24 @@ from pathlib import Path
 
 import click
 
-from seg_assets.cli.options import parse_params
+from seg_assets.cli.options import (
+    device_option,
+    limit_option,
+    mask_param_option,
+    out_option,
+    overwrite_option,
+    parse_params,
+    sam_option,
+)
 from seg_assets.labels.params import MERGED_CLASSES, LabelParams
 from seg_assets.masks.params import MASK_PRESETS, MaskParams
-from seg_assets.modeling.devices import DEVICES_VARIABLE, parse_devices
+from seg_assets.modeling.devices import parse_devices
 
 
 @click.command()
 @click.argument("source")
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="For the results."
-)
-@click.option(
-    "--sam",
-    default="sam_vit_h",
-    show_default=True,
-    envvar="SEG_SAM_MODEL",
-    show_envvar=True,
-    metavar="NAME",
-    help="Model that finds the masks; `seg-assets models list` shows them.",
-)
+@out_option
+@sam_option
 @click.option(
     "--seem",
     default="seem_focall_v1",
@@ -33,13 +31,7 @@ from seg_assets.modeling.devices import DEVICES_VARIABLE, parse_devices
     metavar="NAME",
     help="Model that names them.",
 )
-@click.option(
-    "--device",
-    envvar=DEVICES_VARIABLE,
-    show_envvar=True,
-    metavar="D",
-    help="cpu, cuda:0, ...; of several, the first.  [default: the first CUDA device, else cpu]",
-)
+@device_option
 @click.option(
     "--classes",
     default=MERGED_CLASSES,
@@ -56,13 +48,7 @@ from seg_assets.modeling.devices import DEVICES_VARIABLE, parse_devices
     show_default=True,
     help="Preset of the mask generator's parameters.",
 )
-@click.option(
-    "--mask-param",
-    "mask_settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Change one of the preset's parameters, as points_per_side=16. May be repeated.",
-)
+@mask_param_option
 @click.option(
     "--label-param",
     "label_settings",
@@ -70,8 +56,8 @@ from seg_assets.modeling.devices import DEVICES_VARIABLE, parse_devices
     metavar="NAME=VALUE",
     help="Change a parameter of the labelling, as max_side=1024. May be repeated.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
-@click.option("--overwrite", is_flag=True, help="Label again what DIR has results of.")
+@limit_option
+@overwrite_option
 def label(
     source: str,
     out: Path,

@@ -1,16 +1,53 @@
 """Options that several commands share, and how NAME=VALUE becomes a parameter."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from pydantic import BaseModel, ValidationError
 
 from seg_assets.errors import InputError
+from seg_assets.modeling.devices import DEVICES_VARIABLE
 
 Params = TypeVar("Params", bound=BaseModel)
 
 DEFAULT_STORE = "data"
+
+
+# Options of the commands that label what a source holds, by their order in the help.
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="For the results."
+)
+sam_option = click.option(
+    "--sam",
+    default="sam_vit_h",
+    show_default=True,
+    envvar="SEG_SAM_MODEL",
+    show_envvar=True,
+    metavar="NAME",
+    help="Model that finds the masks; `seg-assets models list` shows them.",
+)
+device_option = click.option(
+    "--device",
+    envvar=DEVICES_VARIABLE,
+    show_envvar=True,
+    metavar="D",
+    help="cpu, cuda:0, ...; of several, the first.  [default: the first CUDA device, else cpu]",
+)
+mask_param_option = click.option(
+    "--mask-param",
+    "mask_settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change one of the preset's parameters, as points_per_side=16. May be repeated.",
+)
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images."
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Label again what DIR has results of."
+)
 
 
 def store_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -172,7 +172,8 @@ class ResultFolder(ABC, Generic[Labeler, Result]):
         """Write the settings; results that will be replaced lose their marks before."""
         if self._overwrite:
             for path in sorted(self.root.glob(self.marks)):
-                path.unlink()
+                if path.is_file():
+                    path.unlink()
             (self.root / "classes.csv").unlink(missing_ok=True)
         text = json.dumps(self._settings, indent=2) + "\n"
         self.write("settings.json", text.encode())

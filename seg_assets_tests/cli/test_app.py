@@ -17,6 +17,7 @@ HEAVY = {"torch", "cv2", "matplotlib", "pandas", "dagster"}
         ["models", "list"],
         ["shards", "list"],
         ["label", "--help"],
+        ["ssa", "--help"],
         ["demo", "--help"],
         ["train", "sam", "--help"],
         ["train", "seem", "--help"],

@@ -20,6 +20,7 @@ from seg_assets.errors import InputError
 logger = logging.getLogger(__name__)
 
 TAR_SUFFIX = ".tar"
+_IMAGE_ID = re.compile(r"(?:.*/)?sa_(\d+)")
 _LOOSE_IMAGE = re.compile(r"(?:.*/)?sa_\d+\.jpg", re.IGNORECASE)
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"(\xb5": "zstd"}
 _BLOCK = tarfile.BLOCKSIZE
@@ -73,6 +74,12 @@ def find_sa1b_files(
 def is_tar_name(name: str) -> bool:
     """Whether a file name ends in .tar, in upper or lower case."""
     return name.lower().endswith(TAR_SUFFIX)
+
+
+def sa1b_number(image_id: str) -> int | None:
+    """The number that SA-1B gives the image of this id; None if it is not one of SA-1B."""
+    found = _IMAGE_ID.fullmatch(image_id)
+    return None if found is None else int(found[1])
 
 
 def find_tar_images(

@@ -49,7 +49,7 @@ class StoredLabelMaps:
             ImageError: the map is missing, damaged, or has another size than the image.
             UnknownClassError: the map holds ids that are not in the class table.
         """
-        uri = self._folder.uri_of(self._folder.child(f"{image_id}{SUFFIX}"))
+        uri = self._folder.uri_of(self._path(image_id))
         label_map = read_label_map(uri, f"{_AS_STORED}{self.classes.name}", self._options)
         if label_map.shape != image.shape[:2]:
             raise ImageError(
@@ -58,6 +58,24 @@ class StoredLabelMaps:
             )
         self.classes.check(label_map, f"the label map {uri}")
         return Segmentation(label_map)
+
+    def sign_of(self, image_id: str) -> str:
+        """Size and sign of the content of an image's map, see `label_maps_digest`; "" without one.
+
+        Raises:
+            StoreError: the storage does not answer.
+        """
+        path = self._path(image_id)
+        try:
+            info = self._folder.filesystem.info(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        except Exception as error:  # every file system has its own errors for a failed connection
+            raise unanswered(self._folder.uri_of(path), error) from error
+        return f"{info['size']} {_sign(info)}"
+
+    def _path(self, image_id: str) -> str:
+        return self._folder.child(f"{image_id}{SUFFIX}")
 
 
 def check_label_map_folder(source: str, storage_options: StorageOptions = None) -> None:

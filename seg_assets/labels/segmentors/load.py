@@ -57,9 +57,7 @@ def load_segmentor(spec: str, params: SsaParams, device: str = "cpu") -> Segment
             align_corners=params.align_corners,
             precision=params.precision,
         )
-    source, table = _split_maps(name)
-    check_label_map_folder(source)
-    return StoredLabelMaps(source, table)
+    return _label_maps(name)
 
 
 def segmentor_classes(spec: str, params: SsaParams) -> ClassTable:
@@ -104,6 +102,23 @@ def segmentor_identity(spec: str) -> str:
 
         return find_repository(name).identity()
     return label_maps_digest(_split_maps(name)[0])
+
+
+def stored_label_maps(spec: str) -> StoredLabelMaps | None:
+    """The label maps that the segmentor looks up; None if it is a model.
+
+    Raises:
+        InputError: no such segmentor, no such folder or no such class table.
+        StoreError: the storage of the label maps does not answer.
+    """
+    kind, name = _split(spec)
+    return _label_maps(name) if kind == MAPS else None
+
+
+def _label_maps(name: str) -> StoredLabelMaps:
+    source, table = _split_maps(name)
+    check_label_map_folder(source)
+    return StoredLabelMaps(source, table)
 
 
 def _split(spec: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Label maps on disk as a segmentor."""
 
+import os
 from pathlib import Path
 
 import fsspec
@@ -62,6 +63,21 @@ def test_maps_behind_a_url_and_a_table_of_your_own(tmp_path):
 def test_a_missing_map_is_an_error_of_its_image(tmp_path):
     with pytest.raises(ImageError, match=r"a\.png is not there"):
         StoredLabelMaps(str(tmp_path), "camvid11").segment("a", IMAGE)
+
+
+def test_a_map_that_changes_has_another_sign(tmp_path):
+    maps = StoredLabelMaps(str(tmp_path), "camvid11")
+    signs = [maps.sign_of("val/a")]
+    write(tmp_path / "val" / "a.png", MAP)
+    signs += [maps.sign_of("val/a"), maps.sign_of("val/a")]
+    os.utime(tmp_path / "val" / "a.png", (1, 1))
+    signs.append(maps.sign_of("val/a"))
+    write(tmp_path / "val" / "a.png", np.zeros((40, 40), np.uint8))
+    os.utime(tmp_path / "val" / "a.png", (1, 1))
+    signs.append(maps.sign_of("val/a"))
+    assert signs[0] == ""
+    assert signs[1] == signs[2]
+    assert len(set(signs)) == 4
 
 
 def test_a_damaged_map_is_an_error_of_its_image(tmp_path):
