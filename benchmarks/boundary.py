@@ -20,7 +20,7 @@ def main() -> None:
 
     import cv2
     from pairs import interleave, report
-    from region_maps import blob_maps, scene_maps
+    from maps_of_regions import blob_maps, scene_maps
 
     from seg_assets.classes.table import load_class_table
     from seg_assets.metrics.boundary import BoundarySums

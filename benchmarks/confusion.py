@@ -21,7 +21,7 @@ def main() -> None:
     options = parser.parse_args()
 
     import torch
-    from region_maps import blob_maps, noise_maps, scene_maps
+    from maps_of_regions import blob_maps, noise_maps, scene_maps
 
     torch.set_num_threads(1)
     scene = scene_maps(2)

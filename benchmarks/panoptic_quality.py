@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=20, help="in each timing")
     options = parser.parse_args()
 
-    from region_maps import blob_maps, noise_maps, scene_maps
+    from maps_of_regions import blob_maps, noise_maps, scene_maps
 
     noise = [m.astype(np.int32) + 1 for m in noise_maps(0, 30)]
     for name, (prediction, truth) in (

@@ -183,7 +183,7 @@ def _tell(
     environment: Mapping[str, str],
     seconds: float,
 ) -> None:
-    from seg_assets.stages.evaluation import METHODS, SAM_SEEM  # noqa: PLC0415
+    from seg_assets.stages.comparison import METHODS, SAM_SEEM  # noqa: PLC0415
     from seg_assets.stages.evaluation_report import REPORT_FOLDER, REPORT_PATH  # noqa: PLC0415
 
     report = json.loads(store.read_bytes(REPORT_PATH))

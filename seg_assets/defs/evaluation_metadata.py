@@ -7,7 +7,7 @@ import dagster as dg
 from seg_assets.evaluation.page import Cell, class_rows, mask_rows, total_rows
 from seg_assets.evaluation.report import report_of
 from seg_assets.evaluation.tally import Tally
-from seg_assets.stages.evaluation import METHODS
+from seg_assets.stages.comparison import METHODS
 
 TOTALS = ("miou", "fwiou", "macc", "aacc")
 Metadata = dict[str, Any]

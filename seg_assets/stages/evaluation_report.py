@@ -14,7 +14,7 @@ from seg_assets.evaluation.tally import NO_PREDICTION, NO_TRUTH, RatedImage, Tal
 from seg_assets.labels.tables import stored_classes
 from seg_assets.metrics.confusion import ConfusionMatrix
 from seg_assets.metrics.purity import RegionPurity
-from seg_assets.stages.evaluation import METHODS, Comparison
+from seg_assets.stages.comparison import METHODS, Comparison
 from seg_assets.storage.store import Store
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from seg_assets.evaluation.tally import Tally
 from seg_assets.labels.ssa import MaskVote
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.rle import Rle
-from seg_assets.stages.evaluation import SAM_SEEM, SEEM, SEGMENTOR, SSA, score_maps
+from seg_assets.stages.comparison import SAM_SEEM, SEEM, SEGMENTOR, SSA
+from seg_assets.stages.evaluation import score_maps
 from seg_assets.stages.evaluation_report import (
     REPORT_FOLDER,
     REPORT_PATH,

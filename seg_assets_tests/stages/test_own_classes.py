@@ -22,7 +22,8 @@ from seg_assets.modeling.seem.adapters import adapter_names, attach_adapters
 from seg_assets.modeling.seem.config import SEEM_CONFIGS
 from seg_assets.modeling.seem.load import build_seem
 from seg_assets.pipeline import Pipeline
-from seg_assets.stages.evaluation import SAM_SEEM, SEEM, score_maps
+from seg_assets.stages.comparison import SAM_SEEM, SEEM
+from seg_assets.stages.evaluation import score_maps
 from seg_assets.stages.evaluation_report import write_report
 from seg_assets.stages.maps import merge_maps, paint_semantic_maps
 from seg_assets.stages.raw_images import record_raw_images
