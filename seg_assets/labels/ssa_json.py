@@ -55,29 +55,45 @@ def ssa_json(
     """
     height, width = result.label_map.shape
     votes = {vote.mask_id: vote for vote in result.votes}
-    segments = LabelRuns.of(result.label_map).masks()
     return {
         "image": {"image_id": image_id, "width": width, "height": height, "file_name": file_name},
         "annotations": [
             {"id": i + 1, **annotation(result.records[i], "coco_rle"), **_named(votes[i], table)}
             for i in paint_order(result.records)
         ],
-        "semantic_mask": {
-            str(label): segment.to_coco()
-            for label, segment in segments.items()
-            if label != IGNORE_ID
-        },
+        "semantic_mask": semantic_mask(result.label_map),
+    }
+
+
+def semantic_mask(label_map: np.ndarray) -> dict[str, Any]:
+    """The run lengths of each class of a label map, (H, W) uint8, in COCO's form; not of 255."""
+    segments = LabelRuns.of(label_map).masks()
+    return {str(label): rle.to_coco() for label, rle in segments.items() if label != IGNORE_ID}
+
+
+def class_fields(
+    class_id: int | None, score: float, proposals: Sequence[tuple[str, float]], table: ClassTable
+) -> dict[str, Any]:
+    """What SSA adds to an annotation of SA-1B.
+
+    Args:
+        class_id: of the mask; None if it has no class.
+        score: how sure it is, 0 to 1.
+        proposals: names of the best classes with their scores, best first.
+        table: gives the mask's class its name.
+    """
+    return {
+        "class_id": class_id,
+        "class_name": None if class_id is None else table.name_of(class_id),
+        "class_score": score,
+        "class_proposals": [name for name, _ in proposals],
+        "class_proposal_scores": [share for _, share in proposals],
     }
 
 
 def _named(vote: MaskVote, table: ClassTable) -> dict[str, Any]:
-    return {
-        "class_id": vote.class_id if vote.kept else None,
-        "class_name": table.name_of(vote.class_id) if vote.kept else None,
-        "class_score": vote.vote_share,
-        "class_proposals": [table.name_of(item.class_id) for item in vote.proposals],
-        "class_proposal_scores": [item.share for item in vote.proposals],
-    }
+    proposals = [(table.name_of(item.class_id), item.share) for item in vote.proposals]
+    return class_fields(vote.class_id if vote.kept else None, vote.vote_share, proposals, table)
 
 
 def read_ssa_json(content: Mapping[str, Any], table: ClassTable, where: str) -> SsaResult:
