@@ -109,6 +109,14 @@ def test_every_image_gets_json_maps_and_an_overlay(tiny):
             assert picture.size == (64, 48)
 
 
+def test_the_files_are_those_of_the_page(tiny):
+    run("photos/a.png", "--out", "out", *TINY, *MAPS)
+    page = (Path(__file__).parents[2] / "docs" / "ssa.md").read_text(encoding="utf-8")
+    section = page.split("\n| file | content |\n| --- | --- |\n")[1].split("\n\n")[0]
+    told = [line.split("|")[1].strip().replace("IMAGE", "a") for line in section.splitlines()]
+    assert sorted(told) == files(tiny / "out")
+
+
 def test_the_files_hold_what_the_labeler_says(tiny):
     run(*RUN, "--param", "min_vote_share=0.3", "--param", "top_k=2")
     params = SsaParams(segmentor="maps:labels:camvid11", min_vote_share=0.3, top_k=2)
