@@ -1,5 +1,8 @@
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from seg_assets.labels.ssa_labeler import SsaLabeler
 from seg_assets.labels.ssa_params import SSA_MASK_PRESETS, SSA_PRESETS, SsaParams
 from seg_assets.masks.params import MaskParams
 from seg_assets_tests.cli.test_label import OWN_SEEM, ROOMS
+from seg_assets_tests.conftest import REPOSITORY
 from seg_assets_tests.stages.conftest import EVERYTHING, MANIFEST
 
 CAMVID = load_class_table("camvid11")
@@ -203,6 +207,32 @@ def test_seem_alone_is_the_model_of_the_environment(tiny, monkeypatch):
     assert read_map(tiny / "out/maps/a.png").max() < 3
 
 
+@pytest.mark.filterwarnings("ignore:Backbone")  # of transformers, about a default of its own
+def test_the_logits_of_a_hugging_face_model_vote(tiny):
+    pytest.importorskip("transformers", minversion="5.0")
+    import seg_assets.modeling.torchvision_cpu  # noqa: F401
+
+    # isort: split
+    from seg_assets_tests.labels.segmentors.hugging_face.tiny_models import CLASSES, save_model
+
+    save_model("segformer", tiny / "network")
+    run("photos/a.png", "--out", "out", *TINY, "--segmentor", "hf:network", "--param",
+        "rule=mean_logits")  # fmt: skip
+    classes = [row["name"] for row in rows(tiny / "out" / "classes.csv")]
+    assert classes == [name.strip() for name in CLASSES.values()]
+    content = json.loads((tiny / "out/json/a_semantic.json").read_text())
+    assert content["annotations"]
+    assert {entry["class_name"] for entry in content["annotations"]} <= set(classes)
+
+
+def test_an_image_without_masks_has_the_segmentors_map(tiny):
+    nothing = ("--mask-param", "pred_iou_thresh=1", "--mask-param", "stability_score_thresh=1")
+    run("photos/a.png", "--out", "out", *TINY, *MAPS, *nothing)
+    content = json.loads((tiny / "out/json/a_semantic.json").read_text())
+    assert content["annotations"] == []
+    np.testing.assert_array_equal(read_map(tiny / "out/maps/a.png"), label_map(0))
+
+
 def test_a_bad_image_and_a_missing_map_do_not_stop_the_others(tiny):
     (tiny / "photos" / "text.jpg").write_text("no image")
     (tiny / "labels" / "city" / "b.png").unlink()
@@ -262,6 +292,43 @@ def test_an_interrupted_run_goes_on(tiny, monkeypatch, finished):
     expected = f"3 images: {3 - finished} labelled, {finished} were done already"
     assert expected in run(*RUN).stdout
     assert files(tiny / "out") == sorted([*files_of(*NAMES), *TABLES])
+
+
+STOPS_AT_THE_SECOND_IMAGE = """
+import sys, time
+from seg_assets.cli import main
+from seg_assets.labels.segmentors.label_maps import StoredLabelMaps
+
+segment = StoredLabelMaps.segment
+def stop(self, image_id, image):
+    if image_id != "a":
+        print("stopped", flush=True)
+        time.sleep(600)
+    return segment(self, image_id, image)
+StoredLabelMaps.segment = stop
+main(["ssa", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_files(tiny):
+    run("photos", "--out", "whole", *TINY, *MAPS)
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPS_AT_THE_SECOND_IMAGE, *RUN],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "stopped\n"
+        process.kill()
+    assert files(tiny / "out") == sorted([*files_of("a"), "classes.csv", "settings.json"])
+    assert "3 images: 2 labelled, 1 were done already" in run(*RUN).stdout
+    for name in files(tiny / "whole"):
+        assert (tiny / "out" / name).read_bytes() == (tiny / "whole" / name).read_bytes(), name
+    assert files(tiny / "out") == files(tiny / "whole")
 
 
 @pytest.mark.parametrize("last", ["json", "maps", "segmentor", "overlays", "done"])
