@@ -36,13 +36,15 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, help="generated scenes of 384 x 384 pixels")
     parser.add_argument("--images", type=int, default=8, help="photos to take")
     parser.add_argument("--short-side", type=int, help="in which SEEM reads; native by default")
+    parser.add_argument("--mask-tolerance", type=float, default=0.0)
     parser.add_argument("--random-full-size", action="store_true", help="Focal-L, random weights")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    params = LabelParams(short_side=options.short_side, mask_tolerance=options.mask_tolerance)
     if options.random_full_size:
-        labeler = random_labeler("focal_l", LabelParams(short_side=options.short_side))
+        labeler = random_labeler("focal_l", params)
     else:
-        labeler = load_seem_labeler("seem_demo", LabelParams(short_side=options.short_side))
+        labeler = load_seem_labeler("seem_demo", params)
     print("| image | pixels | queries kept | npz, MB | factors, MB | smaller | equal classes |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     ratios = []

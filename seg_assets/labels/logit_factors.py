@@ -19,6 +19,7 @@ from seg_assets.errors import CheckpointError, InputError
 from seg_assets.labels.confidence import ConfidenceMaps
 from seg_assets.labels.logit_bands import Band, bands, padded_to_lanes
 from seg_assets.labels.logit_kernels import all_scores, find_winners, rank_two, region_sums
+from seg_assets.labels.logit_rounding import round_logits
 from seg_assets.labels.score_groups import ScoreGroups
 from seg_assets.storage.arrays import decode_float16, encode_float16
 
@@ -54,6 +55,7 @@ class LogitFactors:
         input_size: tuple[int, int],
         output_size: tuple[int, int],
         tolerance: float = 0.0,
+        mask_tolerance: float = 0.0,
     ) -> "LogitFactors":
         """Keep the queries that say something, in float16.
 
@@ -68,6 +70,8 @@ class LogitFactors:
             input_size: size of the model's input without it.
             output_size: size of the image.
             tolerance: what a score may lose in total.
+            mask_tolerance: how much rounding may change a query's sigmoid at any pixel, beyond what
+                float16 changes; 0 rounds to float16 only.
 
         Raises:
             CheckpointError: a logit is not a number or infinite: no image makes a sound model say
@@ -83,10 +87,13 @@ class LogitFactors:
         dropped = int(np.searchsorted(np.cumsum(mass[order]), tolerance, side="right"))
         keep = np.sort(order[min(dropped, len(mass) - 1) :])
         kept = class_logits[keep]
+        masks = mask_logits[keep]
+        if mask_tolerance > 0:
+            masks = round_logits(masks, mask_tolerance)
         shifted = kept - kept.max(axis=1, keepdims=True)
         return cls(
             np.clip(shifted, -FLOAT16_MAX, 0).astype(np.float16),
-            np.clip(mask_logits[keep], -FLOAT16_MAX, FLOAT16_MAX).astype(np.float16),
+            np.clip(masks, -FLOAT16_MAX, FLOAT16_MAX).astype(np.float16),
             padded_size,
             input_size,
             output_size,

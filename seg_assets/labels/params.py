@@ -100,6 +100,13 @@ class LabelParams(BaseModel):
         description="Queries that found nothing are not stored, as long as no class score at any "
         "pixel loses more than this in total; 0 stores all queries.",
     )
+    mask_tolerance: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=0.01,
+        description="Round stored mask logits where that changes no query's share in a pixel by "
+        "more than this: 0.00025 halves the bytes; 0 keeps all that float16 holds.",
+    )
     confidence_maps: bool = Field(
         default=False,
         description="Store with SEEM's own map, for each pixel, the winner's share of all scores "

@@ -119,6 +119,7 @@ class SeemLabeler:
             input_size=input_size,
             output_size=(height, width),
             tolerance=self.params.score_tolerance,
+            mask_tolerance=self.params.mask_tolerance,
         )
         source_map = factors.argmax()
         if self.groups is None:
