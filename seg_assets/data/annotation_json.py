@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from seg_assets.data.files import StorageOptions, read_bytes
+from seg_assets.data.images import MAX_PIXELS_VARIABLE, max_pixels
 from seg_assets.data.shards import ImageRef
 from seg_assets.errors import ImageError
 
@@ -59,11 +60,16 @@ def image_size(record: Mapping[str, Any], what: str) -> tuple[int, int]:
     """Height and width of an image record.
 
     Raises:
-        ImageError: one of them is missing or no positive integer.
+        ImageError: one of them is missing or no positive integer, or no image may be so large.
     """
     height, width = field(record, "height", int, what), field(record, "width", int, what)
     if height < 1 or width < 1:
         raise ImageError(f"{what} has a size of {height} x {width}: give its height and width")
+    if height * width > (limit := max_pixels()):  # masks of this size are to be made
+        raise ImageError(
+            f"{what} has a size of {height} x {width} pixels, more than the limit of {limit}: "
+            f"give its height and width, or raise {MAX_PIXELS_VARIABLE}"
+        )
     return height, width
 
 

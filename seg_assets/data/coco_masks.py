@@ -13,6 +13,9 @@ from seg_assets.errors import ImageError, InputError
 _coco: Any = pycocotools_mask  # its type hints leave out half of what its functions accept
 
 _POLYGON_NUMBERS = 6  # three corners
+# Corners farther out than this many times the image's longer side are damage. pycocotools walks
+# along every edge pixel by pixel, also outside the image, and crashes where memory does not do.
+_FARTHEST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ def parse_mask(segmentation: object, height: int, width: int, what: str) -> Coco
         what: names the annotation in messages.
 
     Raises:
-        ImageError: it is neither, is of another size, or has no polygon of 6 numbers.
+        ImageError: it is neither, is of another size, has no polygon of 6 numbers, or a corner far
+            outside the image.
     """
     if isinstance(segmentation, Mapping):
         return _parse_runs(segmentation, height, width, what)
@@ -87,6 +91,12 @@ def parse_mask(segmentation: object, height: int, width: int, what: str) -> Coco
         )
     if any(len(polygon) % 2 for polygon in polygons):
         raise ImageError(f"{what} has a polygon of an odd number of numbers: write x, y pairs")
+    farthest = max((np.abs(polygon).max() for polygon in polygons), default=0.0)
+    if farthest > _FARTHEST * max(height, width):
+        raise ImageError(
+            f"{what} has a polygon with a corner at {farthest:g}, far outside its image of "
+            f"{height} x {width} pixels: mend it or remove it"
+        )
     return CocoMask(height, width, polygons)
 
 

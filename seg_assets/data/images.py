@@ -190,7 +190,7 @@ def open_image(data: bytes, where: str, formats: Sequence[str] = PILLOW_FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = pillow_limit
     width, height = image.size
-    limit = _max_pixels()
+    limit = max_pixels()
     if width * height > limit:
         raise ImageError(
             f"{where} has {width} x {height} pixels, more than the limit of {limit}: "
@@ -199,7 +199,12 @@ def open_image(data: bytes, where: str, formats: Sequence[str] = PILLOW_FORMATS)
     return image
 
 
-def _max_pixels() -> int:
+def max_pixels() -> int:
+    """The largest number of pixels that an image may have.
+
+    Raises:
+        InputError: the environment variable SEG_MAX_IMAGE_PIXELS is not a number.
+    """
     text = os.environ.get(MAX_PIXELS_VARIABLE, str(DEFAULT_MAX_PIXELS))
     if not text.isdecimal() or int(text) == 0:
         raise InputError(

@@ -56,6 +56,16 @@ def test_sizes_are_positive() -> None:
         image_size({"height": 0, "width": 3}, "image 3")
 
 
+def test_a_size_that_no_image_may_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps of this size would be made, and the system would end the process."""
+    with pytest.raises(ImageError, match="1000000 x 1000000 pixels, more than the limit of 178"):
+        image_size({"height": 10**6, "width": 10**6}, "image 3")
+    monkeypatch.setenv("SEG_MAX_IMAGE_PIXELS", "6")
+    assert image_size({"height": 2, "width": 3}, "image 3") == (2, 3)
+    with pytest.raises(ImageError, match="image 3 .*raise SEG_MAX_IMAGE_PIXELS"):
+        image_size({"height": 7, "width": 1}, "image 3")
+
+
 def test_boxes_become_corners() -> None:
     assert corner_box({"bbox": [1.5, 2, 3, 4]}, "a") == (1.5, 2, 4.5, 6)
     assert corner_box({}, "a") is None

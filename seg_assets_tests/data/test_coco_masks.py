@@ -81,6 +81,11 @@ def test_polygons_are_filled_as_pycocotools_fills_them_and_united() -> None:
     assert 12 < decoded.sum() < 30
 
 
+def test_polygons_may_reach_out_of_their_image() -> None:
+    decoded = parse_mask([[-80, -80, 80, -80, 80, 80, -80, 80]], 6, 8, "a").decode("a")
+    assert decoded.all()
+
+
 def test_polygons_without_three_corners_are_left_out_beside_others() -> None:
     whole = [[1, 1, 5, 1, 5, 4, 1, 4]]
     first = parse_mask([[0, 0, 9, 7], *whole], 8, 10, "a").decode("a")
@@ -96,6 +101,8 @@ def test_polygons_without_three_corners_are_left_out_beside_others() -> None:
         ([[0, 0, 4, "x", 2, 2]], "annotation 9 has a mask that is not made of numbers"),
         ([1, 2, 3, 4, 5, 6], "annotation 9 has a mask that is not made of numbers"),
         ([[0, 0, 4, float("nan"), 2, 2]], "annotation 9 has a mask with numbers that are not fin"),
+        ([[0, 0, 1e9, 0, 4, 4]], r"annotation 9 has a polygon with a corner at 1e\+09, far"),
+        ([[0, 0, 4, 0, 4, -81]], "annotation 9 has a polygon with a corner at 81, far outside"),
         (None, "annotation 9 has neither polygons nor run lengths"),
         ("0160", "annotation 9 has neither polygons nor run lengths"),
         ({"size": [6, 9], "counts": "0"}, r"mask of size \[6, 9\], its image is \[6, 8\]"),
