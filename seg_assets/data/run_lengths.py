@@ -61,7 +61,9 @@ def read_mask_runs(texts: Sequence[bytes], height: int, width: int) -> MaskRuns:
     ends = np.empty(bounds[-1], np.int64)
     runs = np.zeros(len(texts), np.int64)
     text = np.frombuffer(b"".join(texts), np.uint8)
-    damaged = read_counts(text, bounds, height * width, ends, runs)
+    pixels = height * width
+    # more pixels than int64 can count are those of no mask
+    damaged = read_counts(text, bounds, pixels, ends, runs) if pixels < 2**63 else 0
     if damaged >= 0:
         which = f" of mask {damaged}" if len(texts) > 1 else ""
         raise InputError(

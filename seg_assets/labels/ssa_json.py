@@ -20,6 +20,8 @@ from seg_assets.masks.annotations import annotation
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.rle import Rle, runs_of
 
+_QUALITY = ("predicted_iou", "stability_score")
+
 
 @dataclass(frozen=True, eq=False)
 class SsaResult:
@@ -113,7 +115,7 @@ def read_ssa_json(content: Mapping[str, Any], table: ClassTable, where: str) -> 
         entries = sorted(entries, key=lambda entry: field(entry, "id", int, where))
     segments = field(content, "semantic_mask", dict, where)
     try:
-        found = [_record(entry) for entry in entries]
+        found = [_record(entry, where) for entry in entries]
         votes = [_vote(i, entry, table, where) for i, entry in enumerate(entries)]
         masks = {int(label): Rle.from_coco(segment) for label, segment in segments.items()}
         height, width = _size(content, [*(item.rle for item in found), *masks.values()], where)
@@ -131,13 +133,15 @@ def _size(content: Mapping[str, Any], masks: Sequence[Rle], where: str) -> tuple
     return masks[0].height, masks[0].width
 
 
-def _record(entry: Mapping[str, Any]) -> MaskRecord:
-    row = {name: entry[name] for name in ("bbox", "area", "predicted_iou", "stability_score")}
-    row |= {"point_coords": entry["point_coords"], "crop_box": entry["crop_box"]}
+def _record(entry: Mapping[str, Any], where: str) -> MaskRecord:
     rle = Rle.from_coco(entry["segmentation"])
-    return MaskRecord.from_row(
-        {**row, "height": rle.height, "width": rle.width, "rle_counts": rle.counts}
-    )
+    row = {name: field(entry, name, (int, float), where) for name in _QUALITY}
+    row |= {name: entry[name] for name in ("bbox", "point_coords", "crop_box")}
+    area = field(entry, "area", (int, float), where)
+    if not 0 <= area <= rle.height * rle.width:
+        raise ValueError(f"area = {area} in an image of {rle.height} x {rle.width} pixels")
+    row |= {"area": int(area), "height": rle.height, "width": rle.width, "rle_counts": rle.counts}
+    return MaskRecord.from_row(row)
 
 
 def _vote(mask_id: int, entry: Mapping[str, Any], table: ClassTable, where: str) -> MaskVote:
@@ -146,18 +150,27 @@ def _vote(mask_id: int, entry: Mapping[str, Any], table: ClassTable, where: str)
         proposals = [proposals]
     shares = entry.get("class_proposal_scores", [np.nan] * len(proposals))
     noted = tuple(
-        VoteProposal(_id_of(proposal, table), share)
+        VoteProposal(_id_of(proposal, table), _share(share))
         for proposal, share in zip(proposals, shares, strict=True)
     )
     winner = noted[0].class_id if noted else IGNORE_ID
     return MaskVote(
         mask_id=mask_id,
         class_id=winner if name is None else _id_of(name, table),
-        vote_share=field(entry, "class_score", float, where) if "class_score" in entry else np.nan,
+        vote_share=_share(entry.get("class_score", np.nan)),
         kept=name is not None,
         proposals=noted,
     )
 
 
-def _id_of(name: str, table: ClassTable) -> int:
+def _share(value: object) -> float:
+    """A share of votes; other programs write 1.0 as 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no share of votes")
+    return float(value)
+
+
+def _id_of(name: object, table: ClassTable) -> int:
+    if not isinstance(name, str):
+        raise TypeError(f"{name!r} is no name of a class")
     return table.id_of(name.strip())  # upstream's ADE20K has a "bed " with a space

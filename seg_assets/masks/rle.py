@@ -1,5 +1,6 @@
 """Binary masks as COCO run lengths: small in memory, on disk, and in other people's tools."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,12 +46,29 @@ class Rle:
 
     @classmethod
     def from_coco(cls, segmentation: Mapping[str, Any]) -> "Rle":
-        """Take over a COCO segmentation: size [H, W], counts as text, bytes or a list of runs."""
-        height, width = segmentation["size"]
-        counts = segmentation["counts"]
-        if isinstance(counts, list):
-            counts = _coco.frPyObjects(dict(segmentation), height, width)["counts"]
-        return cls(height, width, counts.encode("ascii") if isinstance(counts, str) else counts)
+        """Take over a COCO segmentation: size [H, W], counts as text, bytes or a list of runs.
+
+        What the text says is not looked at before it is needed.
+
+        Raises:
+            InputError: it is something else.
+        """
+        try:
+            height, width = (operator.index(side) for side in segmentation["size"])
+            counts = segmentation["counts"]
+            if isinstance(counts, list):
+                runs = [operator.index(run) for run in counts]
+                coded = {"size": [height, width], "counts": runs}
+                counts = _coco.frPyObjects(coded, height, width)["counts"]
+            text = counts.encode("ascii") if isinstance(counts, str) else bytes(memoryview(counts))
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
+            raise InputError(
+                f"a mask is no COCO segmentation ({type(error).__name__}: {error}): give its size "
+                "[H, W] and its counts, as text or as a list of run lengths"
+            ) from error
+        if height < 0 or width < 0:
+            raise InputError(f"a mask has a size of {height} x {width}: give its height and width")
+        return cls(height, width, text)
 
     def to_coco(self) -> dict[str, Any]:
         """COCO's JSON form: size [H, W] and the counts as text."""

@@ -37,6 +37,11 @@ def test_other_texts_are_refused(counts: bytes) -> None:
         read_runs(counts, 6, 8)
 
 
+def test_masks_of_more_pixels_than_can_be_counted_are_refused() -> None:
+    with pytest.raises(InputError, match="^run lengths do not describe a mask of 10000000000 x 1"):
+        read_runs(b"06", 10**10, 10**10)
+
+
 @given(st.binary(max_size=8))
 def test_any_bytes_are_refused_or_add_up(counts: bytes) -> None:
     try:

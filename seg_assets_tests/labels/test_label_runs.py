@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from seg_assets.data.run_lengths import read_runs
 from seg_assets.errors import InputError
+from seg_assets.labels.label_run_kernels import write_labels
 from seg_assets.labels.label_runs import LabelRuns, map_of_masks
 from seg_assets.masks.rle import Rle
 
@@ -44,6 +46,18 @@ def test_masks_of_the_labels_are_those_of_pycocotools(label_map: np.ndarray):
 def test_masks_of_the_labels_give_the_map_back(label_map: np.ndarray):
     found = map_of_masks(LabelRuns.of(label_map).masks(), *label_map.shape)
     np.testing.assert_array_equal(found, label_map)
+
+
+def test_long_runs_have_room_for_their_digits():
+    """In plain Python, which looks at every index; a run here takes eight characters or more."""
+    random = np.random.default_rng(0)
+    lengths = random.integers(2**35, 2**39, 900)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    labels = (np.arange(900) % 2).astype(np.uint8)
+    text, bounds = write_labels.py_func(starts, labels)
+    assert len(text) > 8 * 900
+    second = text[bounds[1] : bounds[2]].tobytes()
+    np.testing.assert_array_equal(read_runs(second, int(starts[-1]), 1), lengths)
 
 
 def test_pixels_in_no_mask_have_no_label():

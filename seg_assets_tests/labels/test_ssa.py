@@ -173,6 +173,32 @@ def test_logits_of_more_classes_than_a_map_can_hold_are_refused():
         vote_masks([], np.zeros((2, 2), np.uint8), SsaParams(rule="mean_logits"), logits)
 
 
+def test_as_many_classes_as_a_map_can_hold_may_have_logits():
+    logits = np.zeros((255, 1, 1), np.float32)
+    logits[254] = 1.0
+    params = SsaParams(rule="mean_logits")
+    vote = vote_masks([record_of(mask_of("##"))], np.zeros((1, 2), np.uint8), params, logits)[0]
+    assert (vote.class_id, vote.vote_share) == (254, 0.0)
+
+
+def test_logits_are_scaled_as_the_parameters_say():
+    """Between the corners' centres column 1 of 4 lies at 1/3, else at 1/4 of the way."""
+    record, label_map = record_of(mask_of(".#..")), np.zeros((1, 4), np.uint8)
+    logits = np.array([[[0.0, 1.0]], [[0.3, 0.3]]], np.float32)
+    winners = [
+        vote_masks([record], label_map, SsaParams(rule="mean_logits", align_corners=on), logits)
+        for on in (False, True)
+    ]
+    assert [votes[0].class_id for votes in winners] == [1, 0]
+
+
+def test_the_area_of_the_record_decides_what_is_painted_first():
+    label_map = np.array([[1, 1, 2]], np.uint8)
+    few, many = record_of(mask_of("..#"), area=9), record_of(mask_of("###"))
+    votes = vote_masks([many, few], label_map)
+    assert paint_votes([many, few], votes, label_map).tolist() == [[1, 1, 1]]
+
+
 def test_importing_the_vote_loads_no_compiler_and_no_torch():
     """Definitions load these modules; the kernels are imported where they are called."""
     code = (
@@ -189,6 +215,12 @@ def test_votes_of_other_masks_are_refused():
     assert paint_votes(records, votes[::-1], label_map).tolist() == [[0, 0]]
     with pytest.raises(InputError, match="2 masks and 1 votes do not belong together"):
         paint_votes(records, votes[:1], label_map)
+
+
+@pytest.mark.parametrize("array", [np.zeros((1, 2), np.int64), np.zeros((1, 1, 2), np.uint8)])
+def test_arrays_that_are_no_label_maps_are_not_painted(array: np.ndarray):
+    with pytest.raises(InputError, match=r"a label map is \(H, W\) uint8, not"):
+        paint_votes([], [], array)
 
 
 def test_a_vote_survives_its_row():

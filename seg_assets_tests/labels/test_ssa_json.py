@@ -71,6 +71,7 @@ def test_a_result_survives_the_file_in_its_order():
     result = result_of(label_map, masks, min_vote_share=0.5)
     content = json.loads(json.dumps(ssa_json(result, CAMVID, image_id=1, file_name="a.jpg")))
     assert [entry["id"] for entry in content["annotations"]] == [2, 1, 3]
+    assert [entry["class_id"] for entry in content["annotations"]] == [0, None, None]
     assert [entry["class_name"] for entry in content["annotations"]] == [
         CAMVID.names[0],
         None,
@@ -123,7 +124,16 @@ def test_other_files_are_refused(change: dict[str, Any]):
         {"segmentation": {"size": [2, 3]}},
         {"class_name": "elephant"},
         {"class_proposals": ["elephant"]},
+        {"class_name": 3},
         {"class_proposals": 3},
+        {"class_proposals": [None]},
+        {"class_proposal_scores": ["x"]},
+        {"class_score": None},
+        {"area": "x"},
+        {"area": 7},
+        {"area": -1},
+        {"stability_score": None},
+        {"segmentation": {"size": [2, 3], "counts": [-1, 7]}},
         {"class_score": "high"},
         {"class_proposal_scores": []},
         {"bbox": [1, 2]},
@@ -135,3 +145,15 @@ def test_annotations_of_another_form_are_refused(change: dict[str, Any]):
     content["annotations"][0] |= change
     with pytest.raises(ImageError, match="a.json"):
         read_ssa_json(content, CAMVID, "a.json")
+
+
+def test_whole_numbers_may_be_written_as_integers_and_as_floats():
+    """Programs that are not Python write 1.0 as 1, and some write 3 as 3.0."""
+    content = _content()
+    expected = read_ssa_json(content, CAMVID, "a.json")
+    assert expected.votes[0].vote_share == 1.0
+    content["annotations"][0] |= {"class_score": 1, "class_proposal_scores": [1], "area": 3.0}
+    found = read_ssa_json(content, CAMVID, "a.json")
+    assert (found.votes, found.records) == (expected.votes, expected.records)
+    assert isinstance(found.votes[0].vote_share, float)
+    assert isinstance(found.records[0].area, int)

@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from seg_assets.errors import InputError
+from seg_assets.labels.label_run_kernels import count_labels
 from seg_assets.labels.label_runs import LabelRuns
 from seg_assets.labels.voting import count_mask_votes
-from seg_assets.masks.rle import Rle
+from seg_assets.masks.rle import Rle, runs_of
 
 LABELS = st.sampled_from([0, 1, 2, 149, 255])
 
@@ -61,6 +62,19 @@ def test_maps_that_lie_otherwise_in_memory_count_alike():
     for other in (np.asfortranarray(label_map), np.repeat(label_map, 2, 1)[:, ::2]):
         counts = count_mask_votes([mask], other)
         np.testing.assert_array_equal(np.flatnonzero(counts[0]), np.arange(6, 12))
+
+
+@pytest.mark.parametrize("runs", [[6, 0], [6, 0, 0], [0, 0, 6], [2, 0, 1, 0, 0, 3], [1, 2, 0, 3]])
+def test_empty_runs_count_nothing_and_lead_nowhere(runs: list[int]):
+    """In plain Python, which looks at every index: the compiled kernel does not."""
+    label_map = np.array([[4, 5, 5], [4, 4, 7]], np.uint8)
+    map_runs = LabelRuns.of(label_map)
+    mask = Rle.from_coco({"size": [2, 3], "counts": runs})
+    counts = np.zeros((1, 256), np.int64)
+    masks = runs_of([mask], 2, 3)
+    count_labels.py_func(*map_runs[:3], 2, *masks, counts)
+    np.testing.assert_array_equal(counts, plain_counts([mask.decode()], label_map))
+    np.testing.assert_array_equal(counts, count_mask_votes([mask], label_map))
 
 
 def test_no_masks_have_no_counts():

@@ -121,6 +121,31 @@ def test_every_coco_form_is_taken(segmentation: dict):
     np.testing.assert_array_equal(rle.decode(), [[False, True, False], [True, False, False]])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": None},
+        {"size": [2]},
+        {"size": [2.0, 3.0]},
+        {"size": ["2", "3"]},
+        {"size": [-2, -3]},
+        {"counts": None},
+        {"counts": 6},
+        {"counts": "\xff"},
+        {"counts": [-1, 7]},
+        {"counts": [1.5, 4.5]},
+        {"counts": ["1", "5"]},
+        {"counts": [2**32, 6]},
+        {"counts": [2**70]},
+        {"counts": [[1], [5]]},
+    ],
+    ids=str,
+)
+def test_what_is_no_coco_segmentation_is_refused(change: dict):
+    with pytest.raises(InputError, match="^a mask (is no COCO segmentation|has a size of -2 x -3)"):
+        Rle.from_coco({"size": [2, 3], "counts": "06"} | change)
+
+
 def test_other_nonzero_bytes_belong_to_the_mask():
     np.testing.assert_array_equal(
         Rle.encode(np.array([[0, 255], [2, 0]], np.uint8)).decode(), [[False, True], [True, False]]
