@@ -40,7 +40,7 @@ def report_files(
         report,
         titles,
         charts=_charts(tally, titles),
-        worst=[(_caption(image), jpeg_bytes(p, PICTURE_BYTES)) for image, p in pictures],
+        worst=[(_caption(image, titles), jpeg_bytes(p, PICTURE_BYTES)) for image, p in pictures],
     )
     return {
         "report.json": json.dumps(report, indent=2).encode(),
@@ -51,6 +51,7 @@ def report_files(
 
 def _charts(tally: Tally, titles: Mapping[str, str]) -> dict[str, bytes]:
     charts = {}
+    label_sets = tally.label_sets
     for method, scores in tally.scores().items():
         title, table = titles.get(method, method), scores.table
         if not charts:
@@ -61,14 +62,15 @@ def _charts(tally: Tally, titles: Mapping[str, str]) -> dict[str, bytes]:
                 colors=[table.classes[row["id"]].color for row in rated],
                 limit=1.0,
             )
-        counts = tally.label_sets[method].confusion.counts
+        counts = label_sets[method].confusion.counts
         charts[f"Confusion, {title}"] = confusion_chart(counts, table)
     return charts
 
 
-def _caption(image: RatedImage) -> str:
+def _caption(image: RatedImage, titles: Mapping[str, str]) -> str:
     where = f"{image.shard}: " if image.shard else ""
-    return f"{where}{image.image_id}, {image.accuracy:.1%} of the pixels right"
+    who = titles.get(image.method, image.method)
+    return f"{where}{image.image_id}, {image.accuracy:.1%} of the pixels right ({who})"
 
 
 def _csv(rows: Sequence[Sequence[Any]]) -> bytes:

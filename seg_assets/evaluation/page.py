@@ -47,13 +47,18 @@ def total_rows(
 
     Returns:
         The heads of the columns, and a row per method; numbers that no method has are left out.
+        Where methods lack images, which then are not scored on the same ones, the last column says
+        how many each has.
     """
     methods = list(report["scores"])
-    columns = []
+    columns: list[tuple[str, list[Cell]]] = []
     for title, part, keys in TOTALS:
         values = [_at(report[part].get(method), keys) for method in methods]
         if any(value is not None for value in values):
             columns.append((title, values))
+    images = [report["images_per_method"][method] for method in methods]
+    if len(set(images)) > 1:
+        columns.append(("images", images))
     heads = ["labels", *(title for title, _ in columns)]
     return heads, [
         [titles.get(method, method), *(values[i] for _, values in columns)]

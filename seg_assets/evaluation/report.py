@@ -7,7 +7,7 @@ from typing import Any
 from seg_assets.classes.things import find_things
 from seg_assets.evaluation.label_set import LabelSums
 from seg_assets.evaluation.mask_set import MaskSums
-from seg_assets.evaluation.tally import NO_PREDICTION, NO_TRUTH, Tally
+from seg_assets.evaluation.tally import NO_LABELS, NO_PREDICTION, NO_TRUTH, Tally
 from seg_assets.metrics.average_precision import average_precision
 from seg_assets.metrics.boundary import boundary_scores
 from seg_assets.metrics.mask_recall import recall_scores
@@ -20,8 +20,9 @@ def report_of(tally: Tally) -> dict[str, Any]:
     """All scores as plain values; None where a score is not defined.
 
     Keys: images (compared), images_without_truth, images_without_prediction, images_failed (could
-    not be compared), missing (by reason: count and first examples), scores (by method: semantic
-    scores), boundary, panoptic, instances (by method, where there are any), masks, worst_images.
+    not be compared), images_per_method (compared; a method may lack some), missing (by reason:
+    count and first examples), scores (by method: semantic scores), boundary, panoptic, instances
+    (by method, where there are any), masks, worst_images. The first four count every image once.
     """
     sums = tally.label_sets
     counts = {reason: missing.count for reason, missing in tally.missing.items()}
@@ -29,7 +30,8 @@ def report_of(tally: Tally) -> dict[str, Any]:
         "images": tally.images,
         "images_without_truth": counts.pop(NO_TRUTH, 0),
         "images_without_prediction": counts.pop(NO_PREDICTION, 0),
-        "images_failed": sum(counts.values()),
+        "images_failed": sum(n for why, n in counts.items() if not why.startswith(NO_LABELS)),
+        "images_per_method": {method: tally.images_of[method] for method in sums},
         "missing": {reason: asdict(missing) for reason, missing in tally.missing.items()},
         "scores": {
             method: semantic_scores(found.confusion).to_json() for method, found in sums.items()

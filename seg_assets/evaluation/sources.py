@@ -10,7 +10,7 @@ from seg_assets.data.ground_truth.reader import GroundTruth
 from seg_assets.errors import ComparisonError, ImageError, InputError, UnknownClassError
 from seg_assets.evaluation.label_set import LabelSet, TruthInClasses, compare_labels
 from seg_assets.evaluation.segments import Segments
-from seg_assets.evaluation.tally import NO_PREDICTION, NO_TRUTH, Tally
+from seg_assets.evaluation.tally import NO_LABELS, NO_PREDICTION, NO_TRUTH, Tally
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class SourceComparison:
             boundaries: compare the outlines of the classes as well.
             progress: wraps the list of images, to show how far it is.
         """
-        tally = Tally()
+        tally = Tally(tuple(self.predictions))
         for title, prediction in self.predictions.items():
             matched = self.matched[title].values()
             for image_id in sorted(set(prediction.image_ids()) - set(matched)):
@@ -100,9 +100,6 @@ class SourceComparison:
         for image_id in sorted(set(self.truth.image_ids()) - set(self.images)):
             tally.miss(NO_PREDICTION, image_id)
         for image_id in progress(self.images):
-            for title, ids in self.matched.items():
-                if image_id not in ids:
-                    tally.miss(f"no labels of {title}", image_id)
             try:
                 truth = self.read_truth(image_id)
                 sums = {
@@ -115,6 +112,9 @@ class SourceComparison:
                 tally.miss(error.kind, f"{image_id}: {error}")
             else:
                 tally.add("", image_id, sums)
+                for title in self.predictions:
+                    if title not in sums:
+                        tally.miss(f"{NO_LABELS}{title}", image_id)
         return tally
 
     def read_truth(self, image_id: str) -> TruthInClasses:

@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seg_assets.evaluation.label_set import LabelSums
@@ -11,6 +11,8 @@ from seg_assets.metrics.instance_matches import InstanceMatches
 from seg_assets.metrics.semantic import SemanticScores, semantic_scores
 
 NO_TRUTH, NO_PREDICTION = "no ground truth", "no prediction"
+NO_LABELS = "no labels of "
+"""Begins the reason of an image that was compared, though not with the label set that follows."""
 WORST = 12
 EXAMPLES = 5
 
@@ -24,12 +26,14 @@ class RatedImage:
         image_id: of the image.
         accuracy: share of its pixels with a true label that are right.
         miou: over the classes that occur in it.
+        method: the label set that this is said of: the first one that has the image.
     """
 
     shard: str
     image_id: str
     accuracy: float
     miou: float
+    method: str
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,23 @@ class Missing:
 class Tally:
     """Adds up images, of a folder or of many shards; scores divide once at the end.
 
+    Args:
+        methods: in which order they are reported; others follow as they are seen. Without it the
+            order would be that of whichever image comes first, which may lack some.
+
     Attributes:
         images: images that were compared.
+        images_of: of these, the images of each method.
         missing: by reason, the images that were not: NO_TRUTH, NO_PREDICTION, "unknown ids", "other
-            size", "unreadable truth", or the stage that failed.
+            size", "unreadable truth", or the stage that failed; and NO_LABELS with a method, for
+            images that only others were compared on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, methods: Sequence[str] = ()) -> None:
         self.images = 0
+        self.images_of: dict[str, int] = {}
         self.missing: dict[str, Missing] = {}
+        self._methods = dict.fromkeys(methods)
         self._sums: dict[str, LabelSums] = {}
         self._instances: dict[str, list[InstanceMatches]] = {}
         self._masks: MaskSums | None = None
@@ -78,11 +90,13 @@ class Tally:
         Args:
             shard: that holds it; "" outside shards.
             image_id: of the image.
-            label_sets: by method; the first one decides about the worst images.
+            label_sets: by method; the first one that is there decides about the worst images.
             masks: None where the image's masks were not compared.
         """
         self.images += 1
         for method, sums in label_sets.items():
+            self._methods.setdefault(method)
+            self.images_of[method] = self.images_of.get(method, 0) + 1
             # instances are put side by side: all at once, at the end
             if sums.instances is not None:
                 self._instances.setdefault(method, []).append(sums.instances)
@@ -91,9 +105,11 @@ class Tally:
             self._sums[method] = light if known is None else LabelSums.join([known, light])
         if masks is not None:
             self._masks = masks if self._masks is None else MaskSums.join([self._masks, masks])
-        for sums in label_sets.values():
-            self._rate(shard, image_id, semantic_scores(sums.confusion))
-            break
+        for method in self._methods:
+            if method in label_sets:
+                scores = semantic_scores(label_sets[method].confusion)
+                self._rate(shard, image_id, method, scores)
+                break
 
     def miss(self, reason: str, example: str) -> None:
         """Count one image that could not be compared."""
@@ -101,9 +117,9 @@ class Tally:
 
     @property
     def label_sets(self) -> dict[str, LabelSums]:
-        """The sums per method, in the order in which methods were first seen."""
+        """The sums per method, in order; put together anew at each call."""
         found = {}
-        for method, sums in self._sums.items():
+        for method, sums in self._ordered():
             parts = self._instances.get(method)
             classes = len(sums.confusion.table)
             joined = None if parts is None else InstanceMatches.join(parts, classes)
@@ -122,12 +138,17 @@ class Tally:
 
     def scores(self) -> dict[str, SemanticScores]:
         """The semantic scores per method; {} without any image."""
-        return {method: semantic_scores(sums.confusion) for method, sums in self._sums.items()}
+        return {method: semantic_scores(sums.confusion) for method, sums in self._ordered()}
 
-    def _rate(self, shard: str, image_id: str, scores: SemanticScores) -> None:
+    def _ordered(self) -> Iterator[tuple[str, LabelSums]]:
+        for method in self._methods:
+            if method in self._sums:
+                yield method, self._sums[method]
+
+    def _rate(self, shard: str, image_id: str, method: str, scores: SemanticScores) -> None:
         if math.isnan(scores.aacc):
             return  # no pixel has a true label
-        rated = RatedImage(shard, image_id, scores.aacc, scores.miou)
+        rated = RatedImage(shard, image_id, scores.aacc, scores.miou, method)
         entry = (-scores.aacc, shard, image_id, rated)
         if len(self._worst) < WORST:
             heapq.heappush(self._worst, entry)

@@ -10,7 +10,7 @@ from seg_assets.data.shards import list_shards, load_shard
 from seg_assets.errors import ImageError, InputError, StoreError
 from seg_assets.evaluation.label_set import LabelSums
 from seg_assets.evaluation.mask_set import FoundObject, MaskSums, recall_of
-from seg_assets.evaluation.tally import NO_PREDICTION, NO_TRUTH, RatedImage, Tally
+from seg_assets.evaluation.tally import NO_LABELS, NO_PREDICTION, NO_TRUTH, RatedImage, Tally
 from seg_assets.labels.tables import stored_classes
 from seg_assets.metrics.confusion import ConfusionMatrix
 from seg_assets.metrics.purity import RegionPurity
@@ -38,7 +38,7 @@ def sum_shards(store: Store, shards: Sequence[str]) -> Tally:
         InputError: the shards were not all scored in the same classes.
         StoreError: a shard is not finished, or not registered any more.
     """
-    tally, tables = Tally(), {}
+    tally, tables = Tally(tuple(METHODS)), {}
     for shard in shards:
         metrics = store.open_shard("evaluation_metrics", shard)
         masks = store.open_shard("evaluation_masks", shard)
@@ -55,8 +55,8 @@ def sum_shards(store: Store, shards: Sequence[str]) -> Tally:
             if not rows:
                 tally.miss(NO_TRUTH, f"{shard}: {image_id}")
                 continue
-            for method in expected.keys() - {row["method"] for row in rows}:
-                tally.miss(f"no labels of {METHODS[method]}", f"{shard}: {image_id}")
+            for method in sorted(expected.keys() - {row["method"] for row in rows}):
+                tally.miss(f"{NO_LABELS}{METHODS[method]}", f"{shard}: {image_id}")
             (of_masks,) = masks.rows(image_id)
             found = [FoundObject.from_row(row) for row in objects.rows(image_id)]
             tally.add(

@@ -89,6 +89,27 @@ def test_what_has_no_partner_is_counted_and_told(perfect: Path, truth: Path):
     assert "1 x no prediction, such as only_there" in result.stderr
 
 
+def test_an_image_that_one_label_set_lacks_is_compared_and_counted_once(
+    perfect: Path, truth: Path, tmp_path: Path
+):
+    write(truth, "c", TRUTH)
+    write(tmp_path / "theirs", "a", TRUTH)
+    (tmp_path / "theirs" / "c.png").write_text("no picture")
+    (perfect / "a.png").unlink()
+    against = ("--title", "ours", "--against", f"theirs={tmp_path / 'theirs'}")
+    result = evaluate(perfect, truth, *PNG, *against, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert list(report["scores"]) == ["ours", "theirs"]
+    assert report["images_per_method"] == {"ours": 1, "theirs": 1}
+    assert (report["images"], report["images_failed"]) == (2, 1)
+    assert {reason: found["count"] for reason, found in report["missing"].items()} == {
+        "no labels of ours": 1,
+        "no labels of theirs": 1,
+        "unreadable prediction": 1,
+    }
+
+
 def test_what_cannot_be_compared_is_told_and_fails(perfect: Path, truth: Path):
     write(perfect, "b", TRUTH[:1])
     write(truth, "c", TRUTH)
@@ -127,7 +148,8 @@ def test_the_worst_images_are_drawn(perfect: Path, truth: Path, tmp_path: Path):
     result = evaluate(perfect, truth, *PNG, *out)
     assert result.exit_code == 0, result.output
     page = (tmp_path / "out" / "index.html").read_text()
-    assert page.index("b, 42.9% of the pixels right") < page.index("a, 100.0% of the pixels right")
+    right = "of the pixels right (labels)"
+    assert page.index(f"b, 42.9% {right}") < page.index(f"a, 100.0% {right}")
     assert page.count("data:image/jpeg") == 2
 
 

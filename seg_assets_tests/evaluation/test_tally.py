@@ -12,7 +12,13 @@ from seg_assets.evaluation.label_set import LabelSet, LabelSums, TruthInClasses,
 from seg_assets.evaluation.mask_set import MaskSums, find_objects, recall_of, score_regions
 from seg_assets.evaluation.page import class_rows, mask_rows, render_page, total_rows
 from seg_assets.evaluation.report import report_of
-from seg_assets.evaluation.tally import WORST, Tally
+from seg_assets.evaluation.tally import (
+    NO_LABELS,
+    NO_PREDICTION,
+    NO_TRUTH,
+    WORST,
+    Tally,
+)
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.masks.rle import Rle
@@ -78,6 +84,41 @@ def test_the_first_method_says_which_images_are_worst():
     tally.add("s", "a", {"ours": with_wrong(1), "theirs": with_wrong(90)})
     tally.add("s", "b", {"ours": with_wrong(50), "theirs": with_wrong(0)})
     assert [image.image_id for image in tally.worst] == ["b", "a"]
+
+
+def test_the_order_of_methods_does_not_hang_on_the_first_image():
+    tally = Tally(("ours", "theirs"))
+    tally.add("s", "a", {"theirs": with_wrong(10)})
+    tally.add("s", "b", {"theirs": with_wrong(0), "ours": with_wrong(20)})
+    tally.add("s", "c", {"new": with_wrong(0)})
+    assert list(tally.label_sets) == list(tally.scores()) == ["ours", "theirs", "new"]
+    assert [(image.image_id, image.method) for image in tally.worst] == [
+        ("b", "ours"),
+        ("a", "theirs"),
+        ("c", "new"),
+    ]
+
+
+def test_the_images_of_each_method_are_told_where_they_differ():
+    tally = Tally(("ours", "theirs"))
+    tally.add("s", "a", {"ours": with_wrong(10), "theirs": with_wrong(0)})
+    heads, rows = total_rows(report_of(tally), {})
+    assert "images" not in heads
+    tally.add("s", "b", {"theirs": with_wrong(0)})
+    heads, rows = total_rows(report_of(tally), {})
+    assert heads[-1] == "images"
+    assert [row[-1] for row in rows] == [1, 2]
+
+
+def test_every_image_is_counted_once():
+    tally = Tally(("ours", "theirs"))
+    tally.add("s", "a", {"theirs": with_wrong(0)})
+    tally.miss(f"{NO_LABELS}ours", "a")
+    for reason in (NO_TRUTH, NO_PREDICTION, "other size", "seem_labels"):
+        tally.miss(reason, reason)
+    report = report_of(tally)
+    counted = [report[key] for key in report if key.startswith("images")]
+    assert counted == [1, 1, 1, 2, {"theirs": 1}]
 
 
 def test_examples_are_few_and_counts_are_whole():
