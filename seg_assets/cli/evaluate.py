@@ -57,9 +57,7 @@ REASONS = ("unreadable truth", "unreadable prediction", "unknown ids", "other si
     help="For report.json, per_class.csv and index.html.",
 )
 @click.option("--images", metavar="DIR", help="The images, to draw the worst ones in the report.")
-@click.option(
-    "--no-boundaries", is_flag=True, help="Leave out boundary IoU and F."
-)
+@click.option("--no-boundaries", is_flag=True, help="Leave out boundary IoU and F.")
 def evaluate(
     pred: str,
     gt: str,
@@ -90,10 +88,12 @@ def evaluate(
     predictions = {title: open_ground_truth(pred, written)}
     for named in against:
         other, equals, path = named.partition("=")
-        if not equals or not path or other in predictions:
+        if not equals or not other or not path or other in predictions:
             raise InputError(f"--against {named}: write it as TITLE=PATH, with a title of its own")
         predictions[other] = open_ground_truth(path, written)
     comparison = SourceComparison.open(truth, predictions, classes)
+    if out is not None:
+        _make_folder(out)  # what cannot be written is told before the work, not after it
     tally = comparison.compare(
         boundaries=not no_boundaries,
         progress=lambda ids: tqdm(ids, unit="image", disable=None),
@@ -129,6 +129,7 @@ def _tell(tally: "Tally") -> None:
 
 def _write(out: Path, tally: "Tally", comparison: "SourceComparison", images: str | None) -> None:
     from seg_assets.evaluation.output import report_files  # noqa: PLC0415
+    from seg_assets.storage.local_files import LocalFiles  # noqa: PLC0415
 
     pictures = [] if images is None else list(_pictures(tally, comparison, images))
     titles = {title: title for title in comparison.predictions}
@@ -136,15 +137,18 @@ def _write(out: Path, tally: "Tally", comparison: "SourceComparison", images: st
     files = report_files(
         tally, titles, pictures, {"predictions": about, "truth": comparison.truth.source}
     )
+    for name, data in files.items():
+        LocalFiles(str(out)).write(name, data)
+    click.echo(f"the report is {out / 'index.html'}; numbers are beside it")
+
+
+def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            (out / name).write_bytes(data)
     except OSError as error:
         raise InputError(
             f"the report cannot be written to {out} ({error.strerror}): choose another --out"
         ) from error
-    click.echo(f"the report is {out / 'index.html'}; numbers are beside it")
 
 
 def _pictures(
@@ -170,7 +174,11 @@ def _pictures(
             for title, label_set in comparison.read_predictions(rated.image_id).items()
         }
         truth = comparison.read_truth(rated.image_id).label_map
-        pixels = read_image(reference)
+        try:
+            pixels = read_image(reference)
+        except ImageError as error:  # the numbers are there: a photo must not cost them
+            click.echo(f"{error}: not drawn", err=True)
+            continue
         if pixels.shape[:2] != truth.shape:
             click.echo(f"{reference.where} has another size than its truth: not drawn", err=True)
             continue

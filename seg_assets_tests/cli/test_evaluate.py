@@ -153,12 +153,35 @@ def test_the_worst_images_are_drawn(perfect: Path, truth: Path, tmp_path: Path):
     assert page.count("data:image/jpeg") == 2
 
 
+def test_a_damaged_photo_costs_its_picture_only(perfect: Path, truth: Path, tmp_path: Path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (4, 2), (90, 120, 150)).save(photos / "a.jpg")
+    (photos / "b.jpg").write_bytes((photos / "a.jpg").read_bytes()[:300])
+    result = evaluate(perfect, truth, *PNG, "--out", tmp_path / "out", "--images", photos)
+    assert result.exit_code == 0, result.output
+    assert "b.jpg" in result.stderr
+    assert "not drawn" in result.stderr
+    assert (tmp_path / "out" / "index.html").read_text().count("data:image/jpeg") == 1
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_work(
+    perfect: Path, truth: Path, tmp_path: Path
+):
+    (tmp_path / "out").write_text("a file")
+    result = evaluate(perfect, truth, *PNG, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "choose another --out" in result.stderr
+    assert result.stdout == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("nowhere", "truth", *PNG), "nowhere is not there"),
         (("perfect", "truth"), "label format of"),
         (("perfect", "truth", *PNG, "--against", "other"), "write it as TITLE=PATH"),
+        (("perfect", "truth", *PNG, "--against", "=perfect"), "with a title of its own"),
         (("perfect", "truth", *PNG, "--images", "photos"), "give --out as well"),
         (("perfect", "truth", *PNG, "--classes", "cats"), "cats"),
         (("strangers", "truth", *PNG), "no image in common, such as x here and such as a there"),
