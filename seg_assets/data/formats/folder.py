@@ -26,8 +26,11 @@ def image_ids(names: Iterable[str]) -> dict[str, str]:
         image id -> file name.
 
     Raises:
-        InputError: two names give one id all the same (a.jpg, a.png and a.jpg.png).
+        InputError: two names give one id all the same (a.jpg, a.png and a.jpg.png), or one is none.
     """
+    names = list(names)
+    if nameless := [name for name in names if not PurePosixPath(name).name]:
+        raise InputError(f"an image has the file name {nameless[0]!r}: give it a name")
     stems = {name: str(PurePosixPath(name).with_suffix("")) for name in names}
     shared = Counter(stems.values())
     ids: dict[str, str] = {}

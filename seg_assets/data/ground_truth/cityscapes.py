@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from seg_assets.classes.table import IGNORE_ID
 from seg_assets.data.files import Folder, open_folder
 from seg_assets.data.ground_truth.image_truth import ImageTruth
 from seg_assets.data.ground_truth.label_files import (
@@ -31,7 +32,7 @@ from seg_assets.data.panoptic.converters.cityscapes import (
     OFFSET,
     cityscapes_to_panoptic,
 )
-from seg_assets.errors import InputError
+from seg_assets.errors import ImageError, InputError
 
 _IMAGE = "_leftImg8bit"
 _FINE, _COARSE = "_gtFine", "_gtCoarse"
@@ -96,6 +97,14 @@ class CityscapesIds(CityscapesLabels):
         check_cityscapes_labels(np.where(ids >= OFFSET, ids // OFFSET, ids), instances)
         segmented = cityscapes_to_panoptic(ids, image=PurePosixPath(uri).name)
         class_of = {label_id: train_id for train_id, label_id in enumerate(LABEL_IDS)}
+        found = {item.id: class_of[item.category_id] for item in segmented.segments}
+        differs = segmented.lookup(found, IGNORE_ID) != classes.label_map
+        if differs.any():
+            y, x = np.argwhere(differs)[0].tolist()
+            raise ImageError(
+                f"{uri} and {instances} say different things of {np.count_nonzero(differs)} pixels,"
+                f" row {y}, column {x} first: give files of one image and one release"
+            )
         return truth_of_segments(classes.label_map, segmented, class_of, self.table.things)
 
 

@@ -3,6 +3,7 @@
 annotations/instances_val2017.json
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
@@ -14,7 +15,7 @@ import numpy as np
 from seg_assets.classes.table import IGNORE_ID, ClassTable, load_class_table
 from seg_assets.data.annotation_json import field, image_size, read_json, records
 from seg_assets.data.coco_masks import CocoMask, parse_mask
-from seg_assets.data.files import StorageOptions
+from seg_assets.data.files import StorageOptions, open_folder
 from seg_assets.data.formats.folder import image_ids
 from seg_assets.data.ground_truth.coco_categories import classes_of_categories
 from seg_assets.data.ground_truth.image_names import ImageNames
@@ -103,13 +104,20 @@ class CocoInstances:
         coded = parse_mask(record.get("segmentation"), image.height, image.width, what)
         counts = coded.compressed()
         area = None if record.get("area") is None else field(record, "area", (int, float), what)
+        if area is not None and not 0 <= area < math.inf:
+            raise ImageError(f"{what} has area = {area}: give its pixels or leave the area out")
+        crowd = record.get("iscrowd") or 0
+        if crowd not in (0, 1):
+            raise ImageError(f"{what} has iscrowd = {crowd!r}: write 0 or 1")
         return (
-            TrueObject(self._class_of[category], counts, bool(record.get("iscrowd", 0)), area),
+            TrueObject(self._class_of[category], counts, bool(crowd), area),
             CocoMask(image.height, image.width, counts=counts).decode(what),
         )
 
     @cached_property
     def _content(self) -> dict[str, Any]:
+        if open_folder(self.source, self.storage_options).kind() == "folder":
+            raise InputError(f"{self.source} is a folder: give COCO's instances JSON in it")
         try:
             return read_json(ImageRef("annotations", self.source), self.storage_options)
         except ImageError as error:

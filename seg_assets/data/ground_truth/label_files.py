@@ -102,11 +102,13 @@ def label_folder(source: str, storage_options: StorageOptions) -> Folder:
     """Open the folder of label files.
 
     Raises:
-        InputError: it is not there.
+        InputError: it is not there, or is a file.
     """
     folder = open_folder(source, storage_options)
-    if folder.kind() != "folder":
-        raise InputError(f"the label folder {source} is not there: give a folder that exists")
+    kind = folder.kind()
+    if kind != "folder":
+        fault = "is a file" if kind == "file" else "is not there"
+        raise InputError(f"the label folder {source} {fault}: give a folder that exists")
     return folder
 
 

@@ -125,6 +125,15 @@ def test_instance_ids_that_do_not_fit_are_refused(
         open_ground_truth(root, "cityscapes_ids").read(f"{FRAME}_leftImg8bit")
 
 
+def test_instance_ids_of_another_image_are_refused(tmp_path: Path) -> None:
+    other = INSTANCE_IDS.copy()
+    other[0, 2], other[1, 0] = 24001, 7
+    root = city(tmp_path, labelIds=encoded(LABEL_IDS), instanceIds=encoded(other))
+    message = "labelIds.png and .*instanceIds.png say different things of 2 pixels, row 0, column 2"
+    with pytest.raises(ImageError, match=message):
+        open_ground_truth(root, "cityscapes_ids").read(f"{FRAME}_leftImg8bit")
+
+
 def test_label_ids_that_cityscapes_does_not_have_are_named(tmp_path: Path) -> None:
     root = city(tmp_path, labelIds=encoded(LABEL_IDS + np.uint8(14)))
     with pytest.raises(UnknownClassError, match="labelIds.png holds 40: Cityscapes' label ids"):

@@ -115,6 +115,11 @@ def test_an_image_without_objects_has_truth_and_no_labels(tmp_path: Path) -> Non
         (annotation(4, 1, runs(3, 4)), "do not describe 4 x 6 pixels"),
         (annotation(4, 1, None), "neither polygons nor run lengths"),
         (annotation(4, "1", box(0, 0, 1, 1)), "category_id = '1'"),
+        (annotation(4, 1, box(0, 0, 1, 1), iscrowd="0"), "annotation 4 of .* has iscrowd = '0'"),
+        (annotation(4, 1, box(0, 0, 1, 1), iscrowd=2), "annotation 4 of .* has iscrowd = 2"),
+        (annotation(4, 1, box(0, 0, 1, 1), area=-1), "annotation 4 of .* has area = -1"),
+        (annotation(4, 1, box(0, 0, 1, 1), area=float("nan")), "annotation 4 of .* has area = nan"),
+        (annotation(4, 1, [[0, 0, 1e9, 0, 3, 3]]), "annotation 4 of .* far outside its image"),
     ],
 )
 def test_a_faulty_annotation_spoils_its_image_only(
@@ -140,6 +145,8 @@ IMAGE = content()["images"][0]
         ({"images": [IMAGE, IMAGE]}, "image 5 of .*, a.jpg, is listed twice"),
         ({"images": [IMAGE, {**IMAGE, "id": 6}]}, "image 6 of .*, a.jpg, is listed twice"),
         ({"images": [{**IMAGE, "height": 0}]}, "has a size of 0 x 6"),
+        ({"images": [{**IMAGE, "height": 10**30}]}, "more than the limit of"),
+        ({"images": [{**IMAGE, "file_name": ""}]}, "an image has the file name '': give it a name"),
         ({"images": 3}, "no list of objects 'images'"),
         ({"categories": [*CATEGORIES, CATEGORIES[0]]}, "lists a category twice"),
         ({"categories": [{"id": 1, "name": "gnome"}]}, "'gnome', which is not in .* coco133"),
@@ -158,6 +165,11 @@ def test_a_truncated_json_is_refused_as_a_whole(tmp_path: Path) -> None:
     path.write_text(json.dumps(content())[:-30])
     with pytest.raises(InputError, match="instances_val.json is truncated or is not JSON"):
         open_ground_truth(path, "coco_instances").image_ids()
+
+
+def test_a_folder_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder: give COCO's instances JSON in it"):
+        open_ground_truth(tmp_path, "coco_instances").image_ids()
 
 
 def test_the_samples_have_the_masks_that_pycocotools_decodes(shared_dir: Path) -> None:

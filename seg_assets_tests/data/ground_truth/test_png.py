@@ -53,6 +53,11 @@ def test_a_folder_that_is_not_there_is_found_out_when_it_is_needed(tmp_path: Pat
         truth.image_ids()
 
 
+def test_a_file_is_no_folder_of_labels(labels: Path) -> None:
+    with pytest.raises(InputError, match="the label folder .*b.png is a file"):
+        open_ground_truth(labels / "b.png", "png:cityscapes19").image_ids()
+
+
 def test_two_labels_of_one_image_are_refused(labels: Path) -> None:
     write_files(labels, {"b.PNG": encoded(IDS)})
     with pytest.raises(InputError, match=r"b\.(png|PNG) and .*b\.(png|PNG) label the same image"):
