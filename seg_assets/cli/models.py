@@ -8,6 +8,7 @@ from typing import Literal
 import click
 from tqdm import tqdm
 
+from seg_assets.cli.click_models import click_models
 from seg_assets.cli.export_models import export
 from seg_assets.errors import CheckpointError
 from seg_assets.modeling.download import download as download_weights
@@ -19,7 +20,7 @@ from seg_assets.modeling.partial_file import PARTIAL_SUFFIX
 
 @click.group()
 def models() -> None:
-    """List, download, verify and export the weights, and name your own."""
+    """List, download, verify and export the weights, name your own, and click to test them."""
 
 
 @models.command("list")
@@ -89,6 +90,7 @@ def add(name: str, run_dir: Path, checkpoint: Literal["best", "last"] | None) ->
     add_and_report(name, run_dir, checkpoint)
 
 
+models.add_command(click_models)
 models.add_command(export)
 
 
