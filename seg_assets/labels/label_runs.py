@@ -80,6 +80,8 @@ def map_of_masks(masks: dict[int, Rle], height: int, width: int) -> np.ndarray:
     runs = runs_of(list(masks.values()), height, width)
     label_map = paint_masks(runs, np.array(list(masks), np.uint8), nothing)
     covered = np.bincount(label_map.ravel(), minlength=256)
+    if 255 in masks:  # other pixels have this number, too
+        covered[255] = np.count_nonzero(label_map[masks[255].decode()] == 255)
     for label, mask in masks.items():
         if covered[label] < mask.area:
             raise InputError(f"the mask of label {label} overlaps another: that is no label map")

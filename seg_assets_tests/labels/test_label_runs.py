@@ -73,6 +73,14 @@ def test_masks_that_overlap_are_no_label_map():
         map_of_masks({4: full, 255: full}, 2, 2)
 
 
+def test_masks_that_share_one_pixel_are_no_label_map():
+    """In both orders, with pixels in no mask, and with a mask of pixels without label."""
+    left, right = (Rle.encode(np.array([row], np.uint8)) for row in ([1, 1, 0, 0], [0, 1, 1, 0]))
+    for first, second in ((4, 5), (4, 255), (255, 4)):
+        with pytest.raises(InputError, match="overlap"):
+            map_of_masks({first: left, second: right}, 1, 4)
+
+
 def test_labels_beyond_a_byte_are_refused():
     with pytest.raises(InputError, match="0 to 255"):
         map_of_masks({256: Rle.encode(np.ones((2, 2), bool))}, 2, 2)

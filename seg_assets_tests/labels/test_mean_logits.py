@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from seg_assets.errors import InputError
-from seg_assets.labels.mean_logits import mean_logits
-from seg_assets.masks.rle import Rle
+from seg_assets.labels.mean_logits import _columns, _rows, mean_logits
+from seg_assets.labels.mean_logits_kernels import sum_logits
+from seg_assets.masks.rle import Rle, runs_of
 
 SIZES = st.tuples(st.integers(1, 23), st.integers(1, 23))
 
@@ -70,6 +71,22 @@ def test_an_empty_mask_has_no_mean():
     means = mean_logits(masks, np.ones((2, 3, 3), np.float32))
     assert np.isnan(means[0]).all()
     np.testing.assert_allclose(means[1], 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("runs", [[6, 0], [6, 0, 0], [2, 0, 1, 0, 0, 3], [1, 2, 0, 3], [2, 0, 4]])
+def test_empty_runs_read_nothing_and_lead_nowhere(runs: list[int]):
+    """In plain Python, which looks at every index: the compiled kernel does not."""
+    mask = Rle.from_coco({"size": [2, 3], "counts": runs})
+    logits = np.arange(4, dtype=np.float32).reshape(1, 2, 2)
+    sums, areas = np.zeros((1, 1)), np.zeros(1, np.int64)
+    rows, columns = _rows(2, 2, False), _columns(2, 3, False)
+    sum_logits.py_func(*runs_of([mask], 2, 3), 2, rows, columns, logits, sums, areas)
+    assert areas[0] == mask.area
+    if mask.area:
+        expected = direct_means([mask.decode()], logits, False) * mask.area
+        np.testing.assert_allclose(sums, expected, atol=1e-12)
+    else:
+        assert sums[0, 0] == 0.0
 
 
 def test_no_masks_have_no_means():

@@ -85,6 +85,16 @@ def test_a_result_survives_the_file_in_its_order():
     np.testing.assert_array_equal(found.label_map, result.label_map)
 
 
+def test_names_with_a_space_are_read_as_ssa_writes_them():
+    """SSA's list of ADE20K's classes has "bed ", and its proposals are a text."""
+    ade = load_class_table("ade150")
+    content = _content()
+    content["annotations"][0] |= {"class_name": "bed ", "class_proposals": "bed "}
+    del content["annotations"][0]["class_proposal_scores"]
+    vote = read_ssa_json(content, ade, "a.json").votes[0]
+    assert (vote.class_id, vote.proposals[0].class_id) == (ade.id_of("bed"), ade.id_of("bed"))
+
+
 def test_an_image_without_masks_survives_the_file():
     result = result_of(np.array([[4, 4], [5, 255]], np.uint8), [])
     content = ssa_json(result, CAMVID, image_id=1, file_name="a.jpg")
