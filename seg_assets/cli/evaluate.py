@@ -1,5 +1,6 @@
 """`seg-assets evaluate`: label maps from anywhere against ground truth, without Dagster."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,6 +144,8 @@ def _write(out: Path, tally: "Tally", comparison: "SourceComparison", images: st
 
 
 def _make_folder(out: Path) -> None:
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(out)):  # pathlib has made s3:/x of s3://x
+        raise InputError(f"{out} is no folder of this machine: write the report to one")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

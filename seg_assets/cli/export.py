@@ -26,6 +26,8 @@ FORMATS = (
 )
 """Each is written by `export_<name>` in `seg_assets.exports.<name>`."""
 
+_FORMATS_WITH_THINGS = ("coco_instances", "coco_panoptic", "cvat")
+
 ALL = "all"
 
 
@@ -67,8 +69,8 @@ _OWN_OPTIONS: Mapping[str, _Own] = MappingProxyType(
 @click.option(
     "--things",
     metavar="A,B",
-    help="Classes whose objects are told apart.  [default: those of the class table, else those "
-    "of which most COCO classes are things]",
+    help="coco_instances, coco_panoptic, cvat: classes whose objects are told apart.  "
+    "[default: those of the class table, else those of which most COCO classes are things]",
 )
 @click.option(
     "--images",
@@ -122,6 +124,11 @@ def export(
                 f"{_OWN_OPTIONS[name].option} is an option of {_OWN_OPTIONS[name].format}: leave "
                 f"it out for {form}"
             )
+    if things is not None and form not in _FORMATS_WITH_THINGS:
+        raise InputError(
+            f"--things is an option of {', '.join(_FORMATS_WITH_THINGS)}, which tell objects apart: "
+            f"leave it out for {form}"
+        )
     request = ExportRequest(
         store=Store(store_url),
         out=out,

@@ -27,7 +27,8 @@ class ErrorList:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stack.close()
+        with explained("write", str(self._folder.out / ERRORS)):
+            self._stack.close()
 
     def add(self, shard: str, image_id: str, message: str) -> None:
         """Note an image that is left out.

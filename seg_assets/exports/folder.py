@@ -1,6 +1,7 @@
 """The folder of an export: written under a hidden name, put in place when it is whole."""
 
 import os
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,8 @@ from seg_assets.storage.local_files import LocalFiles
 
 MARK = "export.json"
 """Written last; a folder that holds it was made by an export and may be replaced."""
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a pathlib.Path of s3://x is s3:/x
 
 
 class ExportFolder:
@@ -32,7 +35,7 @@ class ExportFolder:
     """
 
     def __init__(self, out: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        if "://" in os.fspath(out):
+        if _URL.match(os.fspath(out)):
             raise InputError(f"{out} is no folder of this machine: export to one and copy it there")
         self.out = Path(out).absolute()
         self._overwrite = overwrite

@@ -12,6 +12,7 @@ from seg_assets.errors import InputError
 from seg_assets.exports.folder import ExportFolder
 from seg_assets.exports.labels import ImageLabels
 from seg_assets.exports.request import Pictures
+from seg_assets.storage.files import explained
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,9 @@ class FormatWriter(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stack.close()
+        # what is still in buffers is written now: a full disk shows itself here a second time
+        with explained("write", str(self.folder.out)):
+            self.stack.close()
 
     @abstractmethod
     def add(self, image: ExportImage) -> None:

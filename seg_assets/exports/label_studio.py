@@ -106,8 +106,9 @@ class _Writer(FormatWriter):
     def end_shard(self, shard: str) -> None:
         if self._tasks is None:
             return
-        path = self.folder.path(f"tasks/{shard}.json")
-        with explained("write", str(path)), path.open("wb") as file:
+        name = f"tasks/{shard}.json"
+        path = self.folder.path(name)
+        with explained("write", str(self.folder.out / name)), path.open("wb") as file:
             file.write(b"[\n")
             self._tasks.copy_to(file)
             file.write(b"\n]\n")

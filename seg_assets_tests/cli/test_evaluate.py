@@ -182,6 +182,7 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(
         (("perfect", "truth"), "label format of"),
         (("perfect", "truth", *PNG, "--against", "other"), "write it as TITLE=PATH"),
         (("perfect", "truth", *PNG, "--against", "=perfect"), "with a title of its own"),
+        (("perfect", "truth", *PNG, "--out", "s3://bucket/x"), "is no folder of this machine"),
         (("perfect", "truth", *PNG, "--images", "photos"), "give --out as well"),
         (("perfect", "truth", *PNG, "--classes", "cats"), "cats"),
         (("strangers", "truth", *PNG), "no image in common, such as x here and such as a there"),

@@ -45,7 +45,7 @@ def store(tmp_path: Path) -> Store:
 
 def run(store: Store, out: Path, *arguments: str, status: int = 0) -> Result:
     options = ["--out", str(out), "--store", store.root]
-    result = CliRunner().invoke(main, ["export", *arguments, *options])
+    result = CliRunner().invoke(main, ["export", *options, *arguments])
     assert result.exit_code == status, result.output
     return result
 
@@ -83,6 +83,8 @@ def test_options_reach_the_export(store: Store, tmp_path: Path) -> None:
         (["sa1b", "--image-prefix", "x"], "--image-prefix is an option of label_studio"),
         (["cvat", "--maps", "seem", "--shards", "a,,b"], "--shards 'a,,b' holds an empty name"),
         (["cvat", "--maps", "seem", "--things", "cat"], "no class 'cat'"),
+        (["sa1b", "--things", "car"], "--things is an option of coco_instances, coco_panop"),
+        (["semantic_png", "--maps", "seem", "--out", "s3://bucket/x"], "is no folder of this mach"),
         (["cvat"], "no shard of .* has finished"),
         (["pascal"], "'pascal' is not one of"),
     ],

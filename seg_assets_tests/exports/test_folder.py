@@ -80,6 +80,8 @@ def test_what_no_export_has_made_is_never_replaced(tmp_path: Path) -> None:
 def test_a_url_is_refused() -> None:
     with pytest.raises(InputError, match="s3://bucket/out is no folder of this machine"):
         ExportFolder("s3://bucket/out")
+    with pytest.raises(InputError, match="s3:/bucket/out is no folder of this machine"):
+        ExportFolder(Path("s3://bucket/out"))
 
 
 def test_two_exports_do_not_write_one_folder(tmp_path: Path) -> None:

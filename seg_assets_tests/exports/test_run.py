@@ -3,7 +3,9 @@
 import csv
 import json
 import logging
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -118,6 +120,38 @@ def test_shards_in_different_classes_are_refused(store: Store, tmp_path: Path) -
         export_semantic_png(request)
     summary = export_semantic_png(replace(request, shards=(RIGHT,)))
     assert summary.classes == "camvid11"
+
+
+@pytest.fixture
+def small_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """Within the block no file can become larger: a disk that is full."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_full_disk_is_told_in_one_sentence_and_leaves_nothing(
+    request_of: Requests,
+    tmp_path: Path,
+    small_disk: Callable[[int], AbstractContextManager[None]],
+    form: str,
+) -> None:
+    export = getattr(import_module(f"seg_assets.exports.{form}"), f"export_{form}")
+    whole = export(request_of(out=tmp_path / "whole")).out
+    largest = max((whole / name).stat().st_size for name in files_below(whole))
+    for size in (100, largest // 2, largest - 1):
+        with small_disk(size), pytest.raises(StoreError, match=r"cannot write .*/out"):
+            export(request_of())
+        assert [entry.name for entry in tmp_path.iterdir()] == ["whole"]
 
 
 def test_unknown_unfinished_and_repeated_shards_are_refused(
