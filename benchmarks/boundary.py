@@ -19,8 +19,8 @@ def main() -> None:
     options = parser.parse_args()
 
     import cv2
-    from pairs import interleave, report
     from maps_of_regions import blob_maps, scene_maps
+    from pairs import interleave, report
 
     from seg_assets.classes.table import load_class_table
     from seg_assets.metrics.boundary import BoundarySums
