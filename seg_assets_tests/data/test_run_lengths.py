@@ -31,7 +31,27 @@ def test_long_runs_take_several_characters() -> None:
     assert read_runs(counts, 300, 200).tolist() == [15000, 30000, 15000]
 
 
-@pytest.mark.parametrize("counts", [b"", b"P", b"999", b"\xff", b"0160000", b"o" * 40 + b"0"])
+def test_numbers_of_two_characters_are_read() -> None:
+    assert read_runs(b"`1", 6, 8).tolist() == [48]
+    assert read_runs(b":0X1", 5, 10).tolist() == [10, 0, 40]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        b"",
+        b"P",
+        b"999",
+        b"\xff",
+        b"/`1",  # below the first character
+        b"p`1",  # behind the last one
+        b"`1P",  # ends in the middle of a number
+        b":NX1",  # 10, -2, 40
+        b"0160000",
+        b"o" * 40 + b"0",
+        b"P" * 52 + b"3",  # 48, where a shift by 260 bits is one by 4
+    ],
+)
 def test_other_texts_are_refused(counts: bytes) -> None:
     with pytest.raises(InputError, match="^run lengths do not describe a mask of 6 x 8 pixels"):
         read_runs(counts, 6, 8)
@@ -40,6 +60,32 @@ def test_other_texts_are_refused(counts: bytes) -> None:
 def test_masks_of_more_pixels_than_can_be_counted_are_refused() -> None:
     with pytest.raises(InputError, match="^run lengths do not describe a mask of 10000000000 x 1"):
         read_runs(b"06", 10**10, 10**10)
+
+
+def _text_of(runs: list[int]) -> bytes:
+    """Compressed counts of any runs."""
+    characters = bytearray()
+    for i, run in enumerate(runs):
+        value, more = run - (runs[i - 2] if i > 2 else 0), True
+        while more:
+            digit, value = value & 31, value >> 5
+            more = value != (-1 if digit & 16 else 0)
+            characters.append(digit + 48 + 32 * more)
+    return bytes(characters)
+
+
+def test_runs_whose_sum_overflows_to_the_right_one_are_refused() -> None:
+    most = 2**59 - 1
+    assert (32 * most + 80) % 2**64 == 48
+    assert read_runs(_text_of([3, 5, 40]), 6, 8).tolist() == [3, 5, 40]
+    with pytest.raises(InputError, match="do not describe a mask of 6 x 8 pixels"):
+        read_runs(_text_of([most] * 32 + [80]), 6, 8)
+
+
+def test_a_mask_without_pixels_has_a_run_all_the_same() -> None:
+    assert read_runs(b"0", 0, 5).tolist() == [0]
+    with pytest.raises(InputError, match="do not describe a mask of 0 x 5 pixels"):
+        read_runs(b"", 0, 5)
 
 
 @given(st.binary(max_size=8))
