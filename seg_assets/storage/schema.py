@@ -251,8 +251,8 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
             column(
                 "oracle",
                 pa.list_(pa.int64()),
-                "confusion, as in evaluation_metrics, of the best labelling of the regions; beside them "
-                "what the first label set says",
+                "confusion, as in evaluation_metrics, of the best labelling of the regions; beside "
+                "them what the first label set says",
             ),
             column("has_objects", pa.bool_(), "whether the truth knows the image's objects"),
         ),
