@@ -126,8 +126,8 @@ def export(
             )
     if things is not None and form not in _FORMATS_WITH_THINGS:
         raise InputError(
-            f"--things is an option of {', '.join(_FORMATS_WITH_THINGS)}, which tell objects apart: "
-            f"leave it out for {form}"
+            f"--things is an option of {', '.join(_FORMATS_WITH_THINGS)}, which tell objects "
+            f"apart: leave it out for {form}"
         )
     request = ExportRequest(
         store=Store(store_url),
