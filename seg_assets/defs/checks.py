@@ -4,7 +4,7 @@ import dagster as dg
 import numpy as np
 
 from seg_assets.defs.failures import plain_failures
-from seg_assets.defs.metadata import region_metadata
+from seg_assets.defs.metadata import region_metadata, vote_metadata
 from seg_assets.defs.partitions import shards
 from seg_assets.defs.resources import StoreResource
 from seg_assets.labels.tables import stored_classes
@@ -14,6 +14,7 @@ from seg_assets.storage.png import decode_label_map
 WARN = dg.AssetCheckSeverity.WARN
 MAX_FALLBACK_SHARE = 0.5
 MIN_COVERAGE = 0.5
+MIN_VOTE_SHARE = 0.5
 
 
 @dg.asset_check(asset="raw_images", partitions_def=shards, blocking=True)
@@ -92,6 +93,21 @@ def labels_are_sure(
         passed=bool(fallback <= MAX_FALLBACK_SHARE and coverage >= MIN_COVERAGE),
         severity=WARN,
         metadata={"fallback_share": fallback, "coverage": coverage},
+    )
+
+
+@dg.asset_check(asset="ssa_masks", partitions_def=shards)
+@plain_failures()
+def votes_are_clear(
+    context: dg.AssetCheckExecutionContext, store: StoreResource
+) -> dg.AssetCheckResult:
+    """Masks and the segmentor's map agree: on average most of a mask's pixels have its class."""
+    numbers = vote_metadata(store.open(), context.partition_key)
+    share = numbers.get("mean_vote_share", 1.0)  # without masks there is nothing to disagree
+    return dg.AssetCheckResult(
+        passed=bool(share >= MIN_VOTE_SHARE),
+        severity=WARN,
+        metadata={"mean_vote_share": share, "masks_per_image": numbers["masks_per_image"]},
     )
 
 

@@ -132,6 +132,18 @@ def test_labels_are_sure(
     assert (found.passed, found.severity) == (passed, dg.AssetCheckSeverity.WARN)
 
 
+@pytest.mark.parametrize(
+    ("share", "passed"), [(0.5, True), (0.49, False), (None, True)], ids=["half", "less", "none"]
+)
+def test_votes_are_clear(copied: Path, run_job: RunJob, share: float | None, passed: bool) -> None:
+    def one_vote(image_id: str, rows: Rows) -> Rows:
+        return [] if share is None else [{**rows[0], "vote_share": share}]
+
+    rewrite(copied, "ssa_masks", one_vote)
+    found = evaluate(run_job, check("votes_are_clear", "ssa_masks"), copied)
+    assert (found.passed, found.severity) == (passed, dg.AssetCheckSeverity.WARN)
+
+
 def test_truth_was_found_warns_when_some_is_missing(copied: Path, run_job: RunJob) -> None:
     rewrite(copied, "evaluation_metrics", lambda i, rows: [] if i == GOOD[0] else rows)
     found = evaluate(run_job, check("truth_was_found", "evaluation_metrics"), copied)

@@ -47,6 +47,7 @@ CHECKS = {
     "masks_fit_images": ("sam_masks", True),
     "every_image_has_masks": ("sam_masks", False),
     "labels_are_sure": ("region_labels", False),
+    "votes_are_clear": ("ssa_masks", False),
     "maps_are_complete": ("merged_maps", True),
     "truth_was_found": ("evaluation_metrics", False),
     "segments_match_maps": ("training_panoptic", True),

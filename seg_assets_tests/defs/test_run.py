@@ -62,6 +62,7 @@ CHECKS = {
     "masks_fit_images": ("sam_masks", True, "ERROR"),
     "every_image_has_masks": ("sam_masks", True, "WARN"),
     "labels_are_sure": ("region_labels", True, "WARN"),
+    "votes_are_clear": ("ssa_masks", True, "WARN"),
     "maps_are_complete": ("merged_maps", True, "ERROR"),
     "truth_was_found": ("evaluation_metrics", True, "WARN"),
 }
