@@ -104,7 +104,7 @@ def label(
         "sam": {"model": sam, "checkpoint": checkpoint_identity(entry(sam, kind="sam"))},
         "masks": mask_params.that_decide_masks(),
         "seem": {"model": seem, "checkpoint": checkpoint_identity(chosen)},
-        "labels": label_params.model_dump(mode="json"),
+        "labels": label_params.that_decide_labels(),
         "classes": {kind: table_record(table) for kind, table in tables.items()},
     }
     LabelOutput(out, settings, overwrite=overwrite).fill(

@@ -30,9 +30,12 @@ class ConfidenceMaps:
     def of(cls, ranked: np.ndarray) -> "ConfidenceMaps":
         """From best, second best and sum of all scores of each pixel (3, H, W) float32."""
         best, second, total = ranked
-        share = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
-        winner = np.minimum(best * share, 1)  # the sum is rounded on its own
-        return cls(winner, np.minimum((best - second) * share, 1))
+        winner, margin = np.zeros_like(best), best - second
+        # not by one over the sum, which may be so small that this overflows
+        np.divide(best, total, out=winner, where=total > 0)
+        np.divide(margin, total, out=margin, where=total > 0)
+        # the sum is rounded on its own
+        return cls(np.minimum(winner, 1, out=winner), np.minimum(margin, 1, out=margin))
 
 
 def to_levels(shares: np.ndarray) -> np.ndarray:

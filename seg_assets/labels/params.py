@@ -1,6 +1,6 @@
 """Parameters of the labelling stage; importing this module costs nothing heavy."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -125,6 +125,10 @@ class LabelParams(BaseModel):
         if self.gentle_erosion_size > self.erosion_size:
             raise ValueError("gentle_erosion_size must not exceed erosion_size")
         return self
+
+    def that_decide_labels(self) -> dict[str, Any]:
+        """What another run must share for its results to be the same, in JSON's terms."""
+        return self.model_dump(mode="json", exclude={"prompts_per_batch"})
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """The (height, width) in which SEEM reads an image of `height` x `width` pixels."""

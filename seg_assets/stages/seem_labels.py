@@ -115,7 +115,7 @@ def label_with_seem(
     provenance = {
         "model": seem,
         "checkpoint": checkpoint_identity(model),
-        "params": params.model_dump(mode="json"),
+        "params": params.that_decide_labels(),
         "source_classes": table_record(class_map.source),
         "classes": table_record(class_map.target),
         "class_map": class_map.digest,

@@ -252,6 +252,22 @@ def test_the_only_class_is_sure():
     assert (found.margin == 1).all()
 
 
+def test_scores_next_to_nothing_have_shares_too():
+    """Two classes at 1e-39 each: one over their sum is beyond float32."""
+    class_logits = np.array([[0.0, 0.0, -9.0, 38.6]], np.float32)
+    factors = LogitFactors.of(
+        class_logits,
+        np.full((1, 2, 2), -52.0, np.float32),
+        padded_size=(8, 8),
+        input_size=(8, 8),
+        output_size=(8, 8),
+    )
+    assert 0 < factors.scores().max() < 1 / np.finfo(np.float32).max
+    found = factors.confidence()
+    np.testing.assert_allclose(found.winner, 0.5, atol=1e-3)
+    assert (found.margin == 0).all()
+
+
 def test_one_number_is_one_whatever_is_asked_for_with_it():
     """A pixel's scores are the same bits in any band; the winner's share comes from them."""
     factors = smooth_factors()

@@ -50,6 +50,32 @@ def test_wrong_values_are_refused(wrong):
         LabelParams.model_validate(wrong)
 
 
+def test_what_changes_no_label_makes_no_shard_stale():
+    default = LabelParams().that_decide_labels()
+    assert LabelParams(prompts_per_batch=7).that_decide_labels() == default
+    others = {
+        "short_side": 512,
+        "max_side": 1024,
+        "points": "random",
+        "seed": 1,
+        "precision": "bfloat16",
+        "scoring": "group",
+        "top_k": 5,
+        "semantic_classes": "source",
+        "pavement_to_sidewalk": True,
+        "erosion_size": 13,
+        "gentle_erosion_size": 5,
+        "erosion_keep": 0.5,
+        "score_tolerance": 0.0,
+        "mask_tolerance": 0.001,
+        "confidence_maps": True,
+        "dense_scores": True,
+    }
+    assert others.keys() | {"prompts_per_batch"} == LabelParams.model_fields.keys()
+    for name, value in others.items():
+        assert LabelParams(**{name: value}).that_decide_labels() != default, name
+
+
 def test_a_dagster_config_can_derive_from_them():
     class LabelConfig(LabelParams, dg.Config):
         pass

@@ -46,6 +46,15 @@ def pixels(cell: dict) -> np.ndarray:
     return decode_label_map(cell["bytes"])
 
 
+def test_regions_decoded_in_other_batches_are_not_labelled_anew(store, shard, labelled):
+    labelled()
+    again = LabelParams(prompts_per_batch=1)
+    report = label_with_seem(store, shard.name, seem="seem_demo", params=again)
+    assert report.reused == 3
+    other = LabelParams(top_k=1)
+    assert label_with_seem(store, shard.name, seem="seem_demo", params=other).reused == 0
+
+
 def test_by_default_only_factors_are_stored(labelled):
     rows = labelled()
     assert rows["dense_scores"] is None
