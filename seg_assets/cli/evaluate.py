@@ -111,7 +111,7 @@ def evaluate(
 
 
 def _tell(tally: "Tally") -> None:
-    from seg_assets.evaluation.page import total_rows  # noqa: PLC0415
+    from seg_assets.evaluation.page import total_rows, unnameable  # noqa: PLC0415
     from seg_assets.evaluation.report import report_of  # noqa: PLC0415
 
     report = report_of(tally)
@@ -124,6 +124,8 @@ def _tell(tally: "Tally") -> None:
             click.echo("  ".join([row[0].ljust(widths[0]), *others]))
         (table,) = {scores["table"] for scores in report["scores"].values()}
         click.echo(f"{tally.images} images compared, in the classes of {table}")
+        for note in unnameable(report, {}):
+            click.echo(note)
     for reason, missing in tally.missing.items():
         click.echo(f"{missing.count} x {reason}, such as {missing.examples[0]}", err=True)
 

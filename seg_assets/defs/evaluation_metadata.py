@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from seg_assets.evaluation.page import Cell, class_rows, mask_rows, total_rows
+from seg_assets.evaluation.page import Cell, class_rows, mask_rows, total_rows, unnameable
 from seg_assets.evaluation.report import report_of
 from seg_assets.evaluation.tally import Tally
 from seg_assets.stages.comparison import METHODS
@@ -45,6 +45,8 @@ def evaluation_metadata(tally: Tally) -> Metadata:
         metadata |= {name: round(number, 4) for name, number in found.items()}
     if report["scores"]:
         metadata["methods"] = _table(*total_rows(report, METHODS))
+        if notes := unnameable(report, METHODS):
+            metadata["cannot_name"] = "; ".join(notes)
         metadata["per_class"] = _table(*class_rows(report, METHODS))
     if report["masks"]:
         metadata["masks"] = _table(["", ""], mask_rows(report["masks"]))

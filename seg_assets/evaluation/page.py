@@ -18,11 +18,15 @@ img { max-width: 100%; } figure { margin: 1em 0; } figcaption { color: #555; }
 .charts figure { flex: 1 1 45%; margin: 0; }
 """
 
+SOME_SHARDS = 10
+"""Named on the page; report.json names all."""
+
 Cell = str | int | float | None
 
 # What the table of label sets shows: title, and where the number lies in the report.
 TOTALS = (
     ("mIoU", "scores", ("miou",)),
+    ("mIoU of what it can name", "scores", ("miou_nameable",)),
     ("fwIoU", "scores", ("fwiou",)),
     ("mAcc", "scores", ("macc",)),
     ("aAcc", "scores", ("aacc",)),
@@ -51,7 +55,7 @@ def total_rows(
         how many each has.
     """
     methods = list(report["scores"])
-    columns: list[tuple[str, list[Cell]]] = []
+    columns: list[tuple[str, Sequence[Cell]]] = []
     for title, part, keys in TOTALS:
         values = [_at(report[part].get(method), keys) for method in methods]
         if any(value is not None for value in values):
@@ -96,6 +100,16 @@ def class_rows(
     return heads, rows
 
 
+def unnameable(report: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
+    """A sentence for each label set whose own classes do not lead to all that the truth holds."""
+    return [
+        f"{titles.get(method, method)} has no class that becomes "
+        f"{', '.join(scores['cannot_name'])}: its mIoU counts them as 0"
+        for method, scores in report["scores"].items()
+        if scores["cannot_name"]
+    ]
+
+
 def mask_rows(masks: Mapping[str, Any]) -> list[list[Cell]]:
     """What the masks allow, line by line."""
     rows: list[list[Cell]] = [
@@ -114,6 +128,22 @@ def mask_rows(masks: Mapping[str, Any]) -> list[list[Cell]]:
     return [row for row in rows if row[1] is not None]
 
 
+def shard_lines(report: Mapping[str, Any]) -> list[str]:
+    """Which shards the numbers are of, and what is wrong with that; nothing without shards."""
+    lines = []
+    for key, what in (
+        ("shards", "Of the shards"),
+        ("shards_not_scored", "Not in these numbers, because they are not scored yet"),
+        ("shards_outdated", "Scored before their maps were made anew: score them again"),
+    ):
+        names = report.get(key, ())
+        if names:
+            some = ", ".join(names[:SOME_SHARDS])
+            more = f" and {len(names) - SOME_SHARDS} more" if len(names) > SOME_SHARDS else ""
+            lines.append(f"{what}: {some}{more}.")
+    return lines
+
+
 def render_page(
     report: Mapping[str, Any],
     titles: Mapping[str, str],
@@ -124,12 +154,13 @@ def render_page(
     """Write the page.
 
     Args:
-        report: as `report_of` gives it.
+        report: as `report_of` gives it, with what `stages.evaluation_origin` says beside it.
         titles: what methods are called.
         charts: PNG by caption.
         worst: caption and JPEG of each of the worst images.
     """
     parts = ["<h1>Evaluation</h1>", f"<p>{report['images']} images compared.</p>"]
+    parts += [f"<p>{escape(line)}</p>" for line in shard_lines(report)]
     if report["missing"]:
         parts.append("<h2>Not compared</h2>")
         parts.append(
@@ -145,10 +176,15 @@ def render_page(
         (table,) = {scores["table"] for scores in report["scores"].values()}
         parts.append(f"<h2>Label sets, in {escape(table)}</h2>")
         parts.append(_table(*total_rows(report, titles), best=True))
+        parts += [f'<p class="note">{escape(note)}</p>' for note in unnameable(report, titles)]
         parts.append("<h2>Per class</h2>")
         first = titles.get(next(iter(report["scores"])), next(iter(report["scores"])))
         parts.append(f'<p class="note">Columns after the IoU are of {escape(first)}.</p>')
         parts.append(_table(*class_rows(report, titles)))
+    if models := report.get("models"):
+        parts.append("<h2>Made with</h2>")
+        rows = [[m["asset"], m["model"], m["checkpoint"], m["shards"]] for m in models]
+        parts.append(_table(["asset", "model", "checkpoint (SHA-256)", "shards"], rows))
     if report["masks"]:
         parts.append("<h2>What the masks allow</h2>")
         parts.append(_table(["", ""], mask_rows(report["masks"])))

@@ -1,8 +1,10 @@
 """The numbers of an evaluation, ready for JSON: of label sets, classes, masks; what is missing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
+
+import numpy as np
 
 from seg_assets.classes.things import find_things
 from seg_assets.evaluation.label_set import LabelSums
@@ -21,8 +23,10 @@ def report_of(tally: Tally) -> dict[str, Any]:
 
     Keys: images (compared), images_without_truth, images_without_prediction, images_failed (could
     not be compared), images_per_method (compared; a method may lack some), missing (by reason:
-    count and first examples), scores (by method: semantic scores), boundary, panoptic, instances
-    (by method, where there are any), masks, worst_images. The first four count every image once.
+    count and first examples), scores (by method: semantic scores; the classes of the truth that it
+    cannot name, and, where there are such, miou_nameable, the mIoU without them), boundary,
+    panoptic, instances (by method, where there are any), masks, worst_images. The first four count
+    every image once.
     """
     sums = tally.label_sets
     counts = {reason: missing.count for reason, missing in tally.missing.items()}
@@ -34,7 +38,8 @@ def report_of(tally: Tally) -> dict[str, Any]:
         "images_per_method": {method: tally.images_of[method] for method in sums},
         "missing": {reason: asdict(missing) for reason, missing in tally.missing.items()},
         "scores": {
-            method: semantic_scores(found.confusion).to_json() for method, found in sums.items()
+            method: _semantic(found, tally.unreachable.get(method, frozenset()))
+            for method, found in sums.items()
         },
         "boundary": _by_method(sums, _boundary),
         "panoptic": _by_method(sums, _panoptic),
@@ -47,6 +52,18 @@ def report_of(tally: Tally) -> dict[str, Any]:
 def _by_method(sums: Mapping[str, LabelSums], score: Any) -> dict[str, Any]:
     found = {method: score(of_method) for method, of_method in sums.items()}
     return {method: scores for method, scores in found.items() if scores is not None}
+
+
+def _semantic(sums: LabelSums, unreachable: Collection[int]) -> dict[str, Any]:
+    confusion = sums.confusion
+    occur = set(np.flatnonzero(confusion.truth_area).tolist())
+    lost = [item for item in confusion.table.classes if item.id in occur.intersection(unreachable)]
+    nameable = semantic_scores(confusion, exclude=lost).to_json()["miou"]
+    return {
+        **semantic_scores(confusion).to_json(),
+        "cannot_name": [item.name for item in lost],
+        "miou_nameable": nameable if lost else None,
+    }
 
 
 def _boundary(sums: LabelSums) -> dict[str, Any] | None:

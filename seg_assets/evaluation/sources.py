@@ -93,6 +93,8 @@ class SourceComparison:
             progress: wraps the list of images, to show how far it is.
         """
         tally = Tally(tuple(self.predictions))
+        for title, class_map in self.prediction_maps.items():
+            tally.cannot_name(title, [item.id for item in class_map.unreachable()])
         for title, prediction in self.predictions.items():
             matched = self.matched[title].values()
             for image_id in sorted(set(prediction.image_ids()) - set(matched)):

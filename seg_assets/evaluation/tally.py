@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seg_assets.evaluation.label_set import LabelSums
@@ -66,12 +66,14 @@ class Tally:
         missing: by reason, the images that were not: NO_TRUTH, NO_PREDICTION, "unknown ids", "other
             size", "unreadable truth", or the stage that failed; and NO_LABELS with a method, for
             images that only others were compared on.
+        unreachable: by method, ids of the classes that it cannot name, see `cannot_name`.
     """
 
     def __init__(self, methods: Sequence[str] = ()) -> None:
         self.images = 0
         self.images_of: dict[str, int] = {}
         self.missing: dict[str, Missing] = {}
+        self.unreachable: dict[str, frozenset[int]] = {}
         self._methods = dict.fromkeys(methods)
         self._sums: dict[str, LabelSums] = {}
         self._instances: dict[str, list[InstanceMatches]] = {}
@@ -110,6 +112,10 @@ class Tally:
                 scores = semantic_scores(label_sets[method].confusion)
                 self._rate(shard, image_id, method, scores)
                 break
+
+    def cannot_name(self, method: str, classes: Iterable[int]) -> None:
+        """Note classes of the comparison that a method's own classes do not lead to."""
+        self.unreachable[method] = self.unreachable.get(method, frozenset()).union(classes)
 
     def miss(self, reason: str, example: str) -> None:
         """Count one image that could not be compared."""

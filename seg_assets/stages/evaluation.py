@@ -125,7 +125,11 @@ def score_maps(
             "labels": sha256_of([[i, uris.get(i)] for i in images]),
             "truth_map": found.truth_map.digest if found.truth_map is not None else None,
             "prediction_maps": {
-                method: {"maps": source.maps.manifest.asset, "class_map": source.class_map.digest}
+                method: {
+                    "maps": source.maps.manifest.asset,
+                    "class_map": source.class_map.digest,
+                    "unreachable": [item.id for item in source.class_map.unreachable()],
+                }
                 for method, source in sources.items()
             },
             "upstream": upstream(masks, *found.readers.values()),

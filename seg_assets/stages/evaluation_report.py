@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,14 @@ from seg_assets.labels.tables import stored_classes
 from seg_assets.metrics.confusion import ConfusionMatrix
 from seg_assets.metrics.purity import RegionPurity
 from seg_assets.stages.comparison import METHODS, Comparison
+from seg_assets.stages.evaluation import EVALUATION_ASSETS
+from seg_assets.stages.evaluation_origin import origin_of
+from seg_assets.storage.reader import ShardReader
 from seg_assets.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
+NOT_REGISTERED = "no longer in the shard"
 REPORT_FOLDER = "evaluation_report"
 REPORT_PATH = f"{REPORT_FOLDER}/report.json"
 
@@ -32,17 +37,22 @@ def sum_shards(store: Store, shards: Sequence[str]) -> Tally:
     """Add up the evaluation of the given shards.
 
     What is missing is counted as well: images of the shards that no map was made of, images without
-    ground truth, images that could not be compared.
+    ground truth, images that could not be compared, images that a shard had when it was scored and
+    has no longer.
 
     Raises:
         InputError: the shards were not all scored in the same classes.
-        StoreError: a shard is not finished, or not registered any more.
+        StoreError: a shard is not finished, not registered any more, or its tables are of
+            different runs.
     """
     tally, tables = Tally(tuple(METHODS)), {}
     for shard in shards:
-        metrics = store.open_shard("evaluation_metrics", shard)
-        masks = store.open_shard("evaluation_masks", shard)
-        objects = store.open_shard("evaluation_objects", shard)
+        metrics, masks, objects = (store.open_shard(asset, shard) for asset in EVALUATION_ASSETS)
+        if not _decided(metrics) == _decided(masks) == _decided(objects):
+            raise StoreError(
+                f"{', '.join(EVALUATION_ASSETS)} of shard {shard} are not of one run: materialise "
+                "them again"
+            )
         table = stored_classes(metrics)
         tables[shard] = table
         if table != (first := next(iter(tables.values()))):
@@ -51,7 +61,13 @@ def sum_shards(store: Store, shards: Sequence[str]) -> Tally:
                 f"{first.name!r}: score all of them in one class table"
             )
         expected = metrics.manifest.provenance["prediction_maps"]
+        registered = {image.image_id: None for image in load_shard(store, shard).images}
+        for method, told in expected.items():
+            tally.cannot_name(method, told.get("unreachable", ()))
         for image_id, rows in metrics:
+            if image_id not in registered:
+                tally.miss(NOT_REGISTERED, f"{shard}: {image_id}")
+                continue
             if not rows:
                 tally.miss(NO_TRUTH, f"{shard}: {image_id}")
                 continue
@@ -72,10 +88,17 @@ def sum_shards(store: Store, shards: Sequence[str]) -> Tally:
         for image_id, (kind, message) in metrics.failed.items():
             tally.miss(kind, f"{shard}: {image_id}: {message}")
         known = {*metrics.image_ids, *metrics.failed}
-        for image in load_shard(store, shard).images:
-            if image.image_id not in known:
-                tally.miss(NO_PREDICTION, f"{shard}: {image.image_id}")
+        for image_id in registered:
+            if image_id not in known:
+                tally.miss(NO_PREDICTION, f"{shard}: {image_id}")
+        for reader in (metrics, masks, objects):
+            reader.close()
     return tally
+
+
+def _decided(reader: ShardReader) -> dict[str, Any]:
+    """What a shard was made from; the three tables of an evaluation differ in their code only."""
+    return {k: v for k, v in reader.manifest.provenance.items() if k != "code_version"}
 
 
 def write_report(store: Store, shards: Sequence[str]) -> Tally:
@@ -90,7 +113,7 @@ def write_report(store: Store, shards: Sequence[str]) -> Tally:
     tally = sum_shards(store, shards)
     drawn = [(image, _draw(store, image)) for image in tally.worst]
     pictures = [(image, picture) for image, picture in drawn if picture is not None]
-    files = report_files(tally, METHODS, pictures, {"shards": list(shards)})
+    files = report_files(tally, METHODS, pictures, origin_of(store, shards))
     for name, data in files.items():
         store.write_bytes(f"{REPORT_FOLDER}/{name}", data)
     return tally

@@ -13,6 +13,7 @@ from seg_assets.classes.record import TableRecord, read_table_record, table_reco
 from seg_assets.classes.table import load_class_table
 from seg_assets.data.shards import ImageRef, Shard, register_shards
 from seg_assets.errors import InputError, StoreError
+from seg_assets.evaluation.report import report_of
 from seg_assets.evaluation.tally import Tally
 from seg_assets.labels.ssa import MaskVote
 from seg_assets.masks.records import MaskRecord
@@ -206,6 +207,11 @@ def test_maps_in_base28_reach_camvid_by_a_map_that_knows_no_poles(store: Store, 
     assert counts[ROAD, CAMVID.id_of("Pedestrian")] == 2
     assert counts[POLE, ROAD] == 2
     assert counts.sum() == 6
+    scores = report_of(sum_shards(store, ["city"]))["scores"][SAM_SEEM]
+    assert scores["cannot_name"] == ["Pole"]
+    # Road: 2 right of 2 + 2 + 2, Pedestrian: never right, Pole: cannot be
+    assert scores["miou"] == pytest.approx((1 / 3 + 0 + 0) / 3)
+    assert scores["miou_nameable"] == pytest.approx((1 / 3 + 0) / 2)
 
 
 def test_other_classes_make_the_metrics_anew(store: Store, tmp_path: Path):
@@ -336,6 +342,81 @@ def test_an_image_that_was_mended_is_scored_at_the_next_run(
     (tmp_path / "truth.png").write_bytes(whole)
     score(store, shard)
     assert sum_shards(store, ["city"]).images == 1
+
+
+def test_an_image_that_the_shard_has_no_longer_is_not_scored(
+    store: Store, mapped: Shard, tmp_path: Path
+):
+    shard = with_truth(mapped, tmp_path / "truth.png")
+    score(store, shard)
+    register_shards(store, [replace(shard, images=shard.images[1:])], replace=True)
+    found = sum_shards(store, ["city"])
+    assert found.images == 0
+    assert {reason: m.examples for reason, m in found.missing.items()} == {
+        "no longer in the shard": ("city: a",),
+        "no ground truth": ("city: b",),
+    }
+
+
+def test_tables_of_two_runs_are_not_added(store: Store, mapped: Shard, tmp_path: Path):
+    score(store, with_truth(mapped, tmp_path / "truth.png"))
+    reader = store.open_shard("evaluation_masks", "city")
+    rows = dict(iter(reader))
+    with store.write_shard("evaluation_masks", "city", list(rows), {"by": "a kill"}) as writer:
+        for image_id, found in rows.items():
+            writer.add(image_id, found)
+    with pytest.raises(StoreError, match="of shard city are not of one run"):
+        sum_shards(store, ["city"])
+
+
+def test_the_report_says_which_shards_and_models_it_is_of(
+    store: Store, mapped: Shard, tmp_path: Path
+):
+    register_shards(store, [replace(mapped, name="later")])
+    score(store, with_truth(mapped, tmp_path / "truth.png"))
+    write_report(store, ["city"])
+    report = json.loads(store.read_bytes(REPORT_PATH))
+    assert report["shards"] == ["city"]
+    assert report["shards_not_scored"] == ["later"]
+    assert report["shards_outdated"] == []
+    assert report["models"] == [
+        {"asset": "sam_masks", "model": "not told", "checkpoint": None, "shards": 1},
+        {"asset": "seem_labels", "model": "seem_demo", "checkpoint": None, "shards": 1},
+    ]
+    page = store.read_bytes(f"{REPORT_FOLDER}/index.html").decode()
+    assert "not scored yet: later." in page
+    assert "seem_demo" in page
+
+    write_maps(store, "ssa_maps", PREDICTED, "merged19", segmentor="hf:some/model")
+    write_report(store, ["city"])
+    assert json.loads(store.read_bytes(REPORT_PATH))["shards_outdated"] == ["city"]
+    store.delete("ssa_maps", "city")
+    write_maps(store, "merged_maps", ALONE, "merged19", wanted_classes="merged19", by="others")
+    write_report(store, ["city"])
+    assert json.loads(store.read_bytes(REPORT_PATH))["shards_outdated"] == ["city"]
+    assert "score them again: city." in store.read_bytes(f"{REPORT_FOLDER}/index.html").decode()
+
+
+def test_the_first_method_of_the_report_is_so_whichever_shard_comes_first(
+    store: Store, mapped: Shard, tmp_path: Path
+):
+    truth = with_truth(mapped, tmp_path / "truth.png")
+    score(store, truth)
+    for asset in ("evaluation_metrics", "evaluation_masks", "evaluation_objects"):
+        reader = store.open_shard(asset, "city")
+        told, rows = dict(reader.manifest.provenance), dict(iter(reader))
+        if asset == "evaluation_metrics":
+            rows = {i: [row for row in found if row["method"] == SEEM] for i, found in rows.items()}
+            told = {**told, "prediction_maps": {SEEM: told["prediction_maps"][SEEM]}}
+        else:
+            told = {**told, "prediction_maps": {SEEM: told["prediction_maps"][SEEM]}}
+        with store.write_shard(asset, "a_city", ["a", "b"], told) as writer:
+            for image_id, found in rows.items():
+                writer.add(image_id, found)
+    register_shards(store, [replace(truth, name="a_city")])
+    found = sum_shards(store, ["a_city", "city"])
+    assert list(found.scores()) == [SAM_SEEM, SEEM]
+    assert found.images_of == {SEEM: 2, SAM_SEEM: 1}
 
 
 def test_shards_scored_in_different_classes_are_not_added(

@@ -1,5 +1,7 @@
 """Evaluation per shard, evaluation_report over all shards."""
 
+import json
+
 import dagster as dg
 from pydantic import Field
 
@@ -19,6 +21,7 @@ from seg_assets.defs.resources import StoreResource
 from seg_assets.stages.evaluation import score_maps
 from seg_assets.stages.evaluation_report import (
     REPORT_FOLDER,
+    REPORT_PATH,
     scored_shards,
     sum_shards,
     write_report,
@@ -98,10 +101,13 @@ def evaluation_report(store: StoreResource) -> dg.MaterializeResult:
         opened = store.open()
         names = scored_shards(opened)
         tally = write_report(opened, names)
+        origin = json.loads(opened.read_bytes(REPORT_PATH))
         return dg.MaterializeResult(
             metadata={
                 **previews.evaluation(tally),
                 "shards": len(names),
+                "shards_not_scored": len(origin["shards_not_scored"]),
+                "shards_outdated": len(origin["shards_outdated"]),
                 "path": opened.location(REPORT_FOLDER),
                 **evaluation_metadata(tally),
             }
