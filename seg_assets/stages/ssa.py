@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from seg_assets.classes.record import table_record
 from seg_assets.data.images import read_row
+from seg_assets.errors import ImageError, InputError
 from seg_assets.labels.segmentors.load import load_segmentor, segmentor_classes, segmentor_identity
 from seg_assets.labels.segmentors.protocol import Segmentation
 from seg_assets.labels.ssa import paint_votes, vote_masks
@@ -50,11 +51,17 @@ def vote_shard(
         recompute: do finished images anew.
 
     Raises:
-        InputError: the segmentor is not known, or its package is not installed.
+        InputError: the segmentor is not known, its package is not installed, or it has no logits
+            for the rule.
         StoreError: what the votes are made of is missing.
     """
     masks = store.open_shard("sam_masks", shard)
     own_seem = params.segmentor == OWN_SEEM
+    if own_seem and params.rule == "mean_logits":
+        raise InputError(
+            f"the segmentor '{OWN_SEEM}' has stored labels without logits: choose the rule "
+            "'majority', or a segmentor of the kind 'hf:'"
+        )
     if own_seem:
         source = store.open_shard("seem_labels", shard)
         table, checkpoint = stored_classes(source, "source_classes"), None
@@ -114,6 +121,7 @@ def needs_device(params: SsaParams) -> bool:
 
 def _stored_maps(seem_labels: ShardReader) -> Segment:
     def read(image_id: str) -> Segmentation:
+        _check_present(seem_labels, image_id)
         cell = seem_labels.rows(image_id)[0]["source_map"]
         return Segmentation(decode_label_map(cell["bytes"]))
 
@@ -124,6 +132,18 @@ def _segmentor(images: ShardReader, params: SsaParams, device: str) -> Segment:
     segmentor = load_segmentor(params.segmentor, params, device)
 
     def segment(image_id: str) -> Segmentation:
+        _check_present(images, image_id)
         return segmentor.segment(image_id, read_row(images.rows(image_id)[0]))
 
     return segment
+
+
+def _check_present(source: ShardReader, image_id: str) -> None:
+    """Let an image fail alone that has masks, but failed where its labels come from.
+
+    Raises:
+        ImageError: it did.
+    """
+    if image_id in source.failed:
+        stage, message = source.failed[image_id]
+        raise ImageError(f"{stage} failed for {image_id}, so that nobody labels it: {message}")

@@ -149,7 +149,7 @@ def test_arrays_that_do_not_fit_together_are_refused() -> None:
         paint_masks(runs, one, np.zeros((1, 3), np.int32))
 
 
-@pytest.mark.parametrize("ends", [[], [2], [4, 3], [3, 2, 3]])
+@pytest.mark.parametrize("ends", [[], [2], [4, 3], [3, 2, 3], [-1, 3]])
 def test_ends_that_do_not_ascend_to_the_last_pixel_are_refused(ends: list[int]) -> None:
     with pytest.raises(ValueError, match="must ascend to 1 x 3"):
         paint_ends(np.array(ends, np.int64), 1, 3)

@@ -7,8 +7,9 @@ import pytest
 
 from seg_assets.classes.table import load_class_table
 from seg_assets.data.shards import Shard
-from seg_assets.errors import InputError, StoreError
+from seg_assets.errors import ImageError, InputError, StoreError
 from seg_assets.labels.params import LabelParams
+from seg_assets.labels.seem_labeler import SeemLabeler
 from seg_assets.labels.ssa import MaskVote, paint_votes, vote_masks
 from seg_assets.labels.ssa_params import SsaParams
 from seg_assets.labels.tables import stored_classes
@@ -101,6 +102,28 @@ def test_an_image_without_a_map_fails_alone_and_is_tried_again(
     assert (report.images, report.failed) == (3, 0)
 
 
+def test_an_image_that_seem_could_not_label_fails_alone(
+    store: Store, masked: Shard, monkeypatch: pytest.MonkeyPatch
+):
+    read = SeemLabeler.read
+
+    def read_all_but_the_first(labeler: SeemLabeler, *args, **options):
+        monkeypatch.setattr(SeemLabeler, "read", read)
+        raise ImageError("too large for this machine")
+
+    monkeypatch.setattr(SeemLabeler, "read", read_all_but_the_first)
+    label_with_seem(store, masked.name, seem="seem_demo", params=LabelParams())
+    assert list(store.open_shard("seem_labels", masked.name).failed) == ["picture_000"]
+    report = vote_shard(store, masked.name, params=SsaParams())
+    assert (report.images, report.failed) == (2, 1)
+    (failure,) = store.open_shard("ssa_masks", masked.name).failed.values()
+    assert "seem_labels failed for picture_000" in failure[1]
+    assert "too large for this machine" in failure[1]
+    label_with_seem(store, masked.name, seem="seem_demo", params=LabelParams())
+    report = vote_shard(store, masked.name, params=SsaParams())
+    assert (report.images, report.failed) == (3, 0)
+
+
 def test_the_same_votes_are_reused_and_others_are_made_anew(
     store: Store, masked: Shard, maps: Path
 ):
@@ -124,8 +147,10 @@ def test_what_is_missing_is_named(store: Store, masked: Shard, maps: Path):
         vote_shard(store, masked.name, params=SsaParams(segmentor="nobody"))
     with pytest.raises(InputError, match="no folder of label maps at"):
         vote_shard(store, masked.name, params=SsaParams(segmentor="maps:/nowhere:camvid11"))
-    with pytest.raises(InputError, match="without logits"):
-        vote_shard(store, masked.name, params=params(maps, rule="mean_logits"))
+    for segmentor in (f"maps:{maps}:camvid11", "seem"):
+        wrong = SsaParams(segmentor=segmentor, rule="mean_logits")
+        with pytest.raises(InputError, match="without logits"):
+            vote_shard(store, masked.name, params=wrong)
     assert store.shards("ssa_maps") == []
 
 

@@ -123,6 +123,11 @@ def _label_maps(name: str) -> StoredLabelMaps:
 
 def _split(spec: str) -> tuple[str, str]:
     kind, _, name = spec.partition(":")
+    if kind == SEEM and not name:
+        raise InputError(
+            f"the segmentor {spec!r} is not known here, where no chain has stored its maps: write "
+            f"{SEEM}:NAME for a SEEM of the manifest, as {SEEM}:seem_demo"
+        )
     if kind not in (SEEM, HUGGING_FACE, MAPS) or not name:
         raise InputError(
             f"the segmentor {spec!r} is not known: write {SEEM}:NAME for a SEEM of the manifest, "
@@ -135,7 +140,7 @@ def _split_maps(name: str) -> tuple[str, str]:
     source, _, table = name.rpartition(":")
     if not source or not table or table.startswith("//"):  # only the colon of a URL
         raise InputError(
-            f"the label maps {MAPS}:{name} lack their class table: write {MAPS}:{name}:ade150, "
-            "say, or the path of a .toml file after the colon"
+            f"the label maps {MAPS}:{name} lack their class table: write "
+            f"{MAPS}:{name.rstrip(':')}:ade150, say, or the path of a .toml file after the colon"
         )
     return source, table

@@ -49,6 +49,16 @@ def test_a_folder_of_label_maps_that_is_not_there_is_refused_before_any_image(tm
         load_segmentor(f"maps:{tmp_path}/no:camvid11", PLAIN)
 
 
+def test_the_chains_own_seem_has_to_be_named_outside_the_chain():
+    with pytest.raises(InputError, match="where no chain has stored its maps: write seem:NAME"):
+        load_segmentor(PLAIN.segmentor, PLAIN)
+
+
+def test_a_forgotten_table_is_shown_where_it_belongs():
+    with pytest.raises(InputError, match="write maps:/data/maps:ade150, say"):
+        segmentor_classes("maps:/data/maps:", PLAIN)
+
+
 @pytest.mark.parametrize("spec", ["seem", "segformer", "hf:", "onnx:model", ""])
 @pytest.mark.parametrize("call", [load_segmentor, segmentor_classes])
 def test_an_unknown_kind_is_refused(spec, call):
