@@ -15,6 +15,8 @@ from seg_assets.errors import InputError
 from seg_assets.labels.params import LabelParams
 from seg_assets.labels.prompt_pixels import clearances, count_depths, list_pixels, mark_survivors
 
+LARGEST_ID = int(np.iinfo(np.int32).max)
+
 
 @dataclass(frozen=True)
 class RegionPrompt:
@@ -54,12 +56,19 @@ def region_prompts(ids: np.ndarray, params: LabelParams) -> list[RegionPrompt]:
         params: sizes of the ellipses and the share to keep.
 
     Raises:
-        InputError: an id is negative.
+        InputError: an id is negative or beyond int32, or the ids are no integers.
     """
+    if not np.issubdtype(ids.dtype, np.integer):
+        raise InputError(f"a region map of type {ids.dtype} holds no region ids: give integers")
     if ids.size == 0:
         return []
     if ids.min() < 0:
         raise InputError(f"a region map holds {ids.min()}: region ids begin with 1, 0 = no region")
+    if ids.max() > LARGEST_ID:
+        raise InputError(
+            f"a region map holds {ids.max()}: number its regions from 1, {LARGEST_ID} is the "
+            "largest id"
+        )
     ids = np.ascontiguousarray(ids, np.int32)
     clearance, depths = clearances(ids), np.zeros(ids.shape, np.uint8)
     for mark, size in ((1, params.gentle_erosion_size), (2, params.erosion_size)):

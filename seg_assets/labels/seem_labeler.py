@@ -136,13 +136,18 @@ class SeemLabeler:
             region_map: its regions, at the image's size.
 
         Raises:
-            InputError: the region map has another size than the image.
+            InputError: the region map has another size than the image, or ids without a mask.
         """
         ids, factors = region_map.ids, seem_image.factors
         if ids.shape != factors.output_size:
             raise InputError(
                 f"the region map is {ids.shape} and the image {factors.output_size} pixels: "
                 "pass the region map of this image"
+            )
+        if (largest := int(ids.max(initial=0))) > len(region_map.mask_ids):
+            raise InputError(
+                f"the region map holds region {largest} but names the masks of "
+                f"{len(region_map.mask_ids)} regions: give each region its mask"
             )
         prompts = [
             scale_prompt(prompt, factors.output_size, factors.input_size)

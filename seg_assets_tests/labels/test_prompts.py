@@ -50,6 +50,21 @@ def test_negative_ids_are_refused():
         region_prompts(np.array([[0, -1]]), PARAMS)
 
 
+@pytest.mark.parametrize(
+    ("ids", "reason"),
+    [
+        (np.array([[2**31 + 5, 1]]), "holds 2147483653"),  # -2147483643 as int32
+        (np.array([[2**32 + 1, 1]]), "holds 4294967297"),  # 1 as int32
+        (np.array([[2**63]], np.uint64), "holds 9223372036854775808"),
+        (np.array([[1.5, 2.0]]), "type float64"),
+        (np.array([[True, False]]), "type bool"),
+    ],
+)
+def test_ids_that_int32_would_change_are_refused(ids, reason):
+    with pytest.raises(InputError, match=reason):
+        region_prompts(ids, PARAMS)
+
+
 @pytest.mark.parametrize("size", [1, 3, 5, 7, 9, 11, 13, 21, 31])
 def test_the_disc_is_opencvs_ellipse(size):
     opencv = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))

@@ -239,6 +239,15 @@ def test_regions_of_another_image_are_refused(model, text_table, image):
         labeler.label_regions(labeler.read(image), other)
 
 
+def test_regions_without_a_mask_are_refused(model, text_table, image, region_map):
+    """Tables of votes are as long as the largest id: one wild id would take all memory."""
+    labeler = SeemLabeler(model, text_table)
+    ids = region_map.ids.copy()
+    ids[0, 0] = 2**31 - 1
+    with pytest.raises(InputError, match="region 2147483647 but names the masks of 9 regions"):
+        labeler.label_regions(labeler.read(image), RegionMap(ids, region_map.mask_ids))
+
+
 def test_a_labeler_takes_the_classes_of_its_models_entry(monkeypatch, tmp_path):
     monkeypatch.setenv("SEG_MODELS_DIR", str(tmp_path))
     (tmp_path / "manifest.toml").write_text(
