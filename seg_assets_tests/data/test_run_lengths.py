@@ -14,7 +14,13 @@ from seg_assets.data.run_lengths import (
 )
 from seg_assets.errors import InputError
 
-MASKS = arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=40))
+# Large arrays are of one value but for a few pixels; without a fill every pixel is drawn.
+MASKS = st.one_of(
+    arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=40)),
+    arrays.arrays(
+        np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=6), fill=st.nothing()
+    ),
+)
 
 
 @given(MASKS)
@@ -121,6 +127,19 @@ def test_masks_are_painted_one_over_the_other(case: tuple[np.ndarray, list[np.nd
         expected[mask] = value
     np.testing.assert_array_equal(painted, expected)
     assert painted.flags.c_contiguous
+
+
+@pytest.mark.parametrize("size", [(1, 129), (129, 1), (7, 65), (8, 64), (9, 128), (64, 63)])
+def test_masks_of_noise_are_painted_one_over_the_other(size: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 256, size, np.uint8)
+    masks = [random.random(size) < share for share in (0.9, 0.5, 0.1)]
+    runs = read_mask_runs([_counts(mask) for mask in masks], *size)
+    values = np.array([255, 0, 7], np.uint8)
+    painted = paint_masks(runs, values, np.asfortranarray(picture))
+    for mask, value in zip(masks, values, strict=True):
+        picture[mask] = value
+    np.testing.assert_array_equal(painted, picture)
 
 
 def test_masks_can_be_picked_in_another_order() -> None:

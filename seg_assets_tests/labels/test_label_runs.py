@@ -10,10 +10,16 @@ from seg_assets.labels.label_run_kernels import write_labels
 from seg_assets.labels.label_runs import LabelRuns, map_of_masks
 from seg_assets.masks.rle import Rle
 
-MAPS = hnp.arrays(
-    np.uint8,
-    hnp.array_shapes(min_dims=2, max_dims=2, max_side=25),
-    elements=st.sampled_from([0, 3, 18, 255]),
+LABELS = st.sampled_from([0, 3, 18, 255])
+# Large arrays are of one value but for a few pixels; without a fill every pixel is drawn.
+MAPS = st.one_of(
+    hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=25), elements=LABELS),
+    hnp.arrays(
+        np.uint8,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=5),
+        elements=LABELS,
+        fill=st.nothing(),
+    ),
 )
 
 

@@ -16,9 +16,12 @@ LABELS = st.sampled_from([0, 1, 2, 149, 255])
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[np.ndarray, list[np.ndarray]]:
     """A label map and masks of one size, empty and full ones among them."""
-    shape = draw(hnp.array_shapes(min_dims=2, max_dims=2, max_side=21))
-    label_map = draw(hnp.arrays(np.uint8, shape, elements=LABELS))
-    masks = draw(st.lists(hnp.arrays(np.bool_, shape), max_size=5))
+    every_pixel = draw(st.booleans())  # else arrays of one value but for a few pixels
+    fill = st.nothing() if every_pixel else None
+    side = 5 if every_pixel else 21
+    shape = draw(hnp.array_shapes(min_dims=2, max_dims=2, max_side=side))
+    label_map = draw(hnp.arrays(np.uint8, shape, elements=LABELS, fill=fill))
+    masks = draw(st.lists(hnp.arrays(np.bool_, shape, fill=fill), max_size=5))
     return label_map, [*masks, np.zeros(shape, bool), np.ones(shape, bool)]
 
 

@@ -8,7 +8,11 @@ from pycocotools import mask as coco
 from seg_assets.errors import InputError
 from seg_assets.masks.rle import Rle
 
-MASKS = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
+# Large arrays are of one value but for a few pixels; without a fill every pixel is drawn.
+MASKS = st.one_of(
+    hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40)),
+    hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6), fill=st.nothing()),
+)
 
 
 @given(MASKS)
@@ -32,6 +36,19 @@ def test_area_box_and_spans_are_those_of_the_mask(mask: np.ndarray):
         assert start < end
         painted[start:end] = True
     np.testing.assert_array_equal(painted.reshape(mask.shape[::-1]).T, mask)
+
+
+def test_the_box_of_a_run_over_the_end_of_a_column_touches_bottom_and_top():
+    rle = Rle.encode(np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0]], bool))
+    assert rle.corners == (1, 1, 2, 2)
+    assert Rle.encode(np.array([[0, 0, 1], [0, 0, 0], [0, 1, 0]], bool)).corners == (1, 0, 2, 2)
+
+
+def test_spans_have_pixels():
+    """Empty runs of other programs are left out."""
+    rle = Rle.from_coco({"size": [2, 3], "counts": [0, 0, 1, 2, 0, 3, 0, 0]})
+    assert rle.spans().tolist() == [[1, 3], [3, 6]]
+    assert Rle.from_coco({"size": [2, 3], "counts": [4, 0, 2]}).corners == (0, 0, 0, 0)
 
 
 @given(MASKS, st.data())
