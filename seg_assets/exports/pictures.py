@@ -29,6 +29,19 @@ def suffix_of(row: Mapping[str, Any]) -> str:
     return _SUFFIXES[row["format"]]
 
 
+def has_suffix(row: Mapping[str, Any], suffix: str) -> bool:
+    """Whether an image's id ends in its extension already, from its row of `raw_images`.
+
+    Ids keep it where two files differ in nothing else (a.jpg, a.png). The id of a file a.jpg.jpg
+    only looks like that, and a.jpg may lie beside it.
+    """
+    image_id = row["image_id"]
+    if not image_id.lower().endswith(suffix.lower()):
+        return False
+    of_file = row["offset"] is None
+    return not of_file or PurePosixPath(row["uri"]).name == PurePosixPath(image_id).name
+
+
 def read_picture(row: Mapping[str, Any]) -> tuple[bytes, str]:
     """Read the image of a row of `raw_images` so that its pixels lie under its label map.
 

@@ -10,7 +10,7 @@ from seg_assets.errors import ImageError, SegAssetsError, StoreError
 from seg_assets.exports.error_list import ErrorList
 from seg_assets.exports.folder import MARK, ExportFolder
 from seg_assets.exports.format import ExportFormat, ExportImage, FormatWriter
-from seg_assets.exports.pictures import read_picture, suffix_of
+from seg_assets.exports.pictures import has_suffix, read_picture, suffix_of
 from seg_assets.exports.request import ExportRequest, ExportSummary, Maps, Pictures
 from seg_assets.exports.selection import Selection, finished_shards, select_shards
 from seg_assets.exports.shard_labels import ShardLabels, needed_assets
@@ -142,7 +142,7 @@ class _Export:
             image_id=image_id,
             number=number,
             name=name,
-            file_name=_with_suffix(name, suffix),
+            file_name=name if has_suffix(row, suffix) else name + suffix,
             height=row["height"],
             width=row["width"],
             labels=shard.labels(image_id),
@@ -152,11 +152,6 @@ class _Export:
         folder = self._form.pictures_folder
         if picture is not None and folder is not None:
             self._writer.folder.write(f"{folder}/{image.file_name}", picture)
-
-
-def _with_suffix(name: str, suffix: str) -> str:
-    """Image ids keep their extension where two files differ in nothing else (a.jpg, a.png)."""
-    return name if name.lower().endswith(suffix.lower()) else name + suffix
 
 
 def _mark(

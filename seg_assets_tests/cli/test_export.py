@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -24,6 +25,10 @@ CAR = 13
 def store(tmp_path: Path) -> Store:
     """A shard of two images with SEEM's maps and no masks."""
     write_pictures(tmp_path, 2)
+    return labelled(tmp_path)
+
+
+def labelled(tmp_path: Path) -> Store:
     store = Store(tmp_path / "store")
     shard = Shard("both", tuple(find_folder_images(tmp_path / "images")))
     register_shards(store, [shard])
@@ -96,6 +101,18 @@ def test_wrong_usage_is_one_sentence_and_status_2(
     assert re.search(message, said)
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_with_two_extensions_does_not_take_the_place_of_another(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name, grey in (("x.png", 10), ("x.png.png", 200)):
+        Image.new("L", (64, 48), grey).save(tmp_path / "images" / name)
+    out = tmp_path / "out"
+    run(labelled(tmp_path), out, "coco_instances", "--maps", "seem", "--images", "copy")
+    names = ["x.png", "x.png.png"]
+    told = json.loads((out / "instances.json").read_text())["images"]
+    assert [image["file_name"] for image in told] == names
+    assert [Image.open(out / "images" / name).getpixel((0, 0)) for name in names] == [10, 200]
 
 
 def test_images_that_fail_now_give_status_1_and_those_that_failed_before_do_not(

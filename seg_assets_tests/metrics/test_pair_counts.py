@@ -73,6 +73,15 @@ def test_more_pairs_than_the_table_first_holds() -> None:
     assert (counts == 2).all()
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_pairs_that_share_a_value_are_kept_apart_where_they_meet_in_the_table(swap: bool) -> None:
+    one, many = np.zeros(300, np.int32), np.arange(300, dtype=np.int32)
+    maps = (many, one) if swap else (one, many)
+    *values, counts = count_id_pairs(*maps)
+    assert [part.tolist() for part in values] == [part.tolist() for part in maps]
+    assert counts.tolist() == [1] * 300
+
+
 def test_no_pixels_give_no_pairs() -> None:
     nothing = np.zeros((0, 4), np.uint8)
     assert not count_byte_pairs(nothing, nothing).any()
