@@ -13,6 +13,7 @@ from seg_assets.data.ground_truth.shard_truth import truth_of_shard
 from seg_assets.data.shards import Shard
 from seg_assets.errors import ComparisonError, ImageError, StoreError, UnknownClassError
 from seg_assets.evaluation.label_set import TruthInClasses
+from seg_assets.evaluation.segments import Segments, translate_segments
 from seg_assets.labels.tables import map_folders, stored_classes
 from seg_assets.storage.lineage import upstream
 from seg_assets.storage.png import decode_label_map
@@ -32,15 +33,30 @@ votes in SAM's masks, and that segmentor's own map, where it is not SEEM's."""
 
 @dataclass(frozen=True)
 class MapSource:
-    """Where the maps of a method lie, and how they come into the classes of a comparison."""
+    """Where the maps of a method lie, and how they come into the classes of a comparison.
+
+    Attributes:
+        maps: holds the maps.
+        class_map: from the classes of the maps to those of the comparison.
+        column: of `maps`.
+        regions_map: from the classes in which regions were named to those of the maps; None where
+            they are the same.
+    """
 
     maps: ShardReader
     class_map: ClassMap
     column: str = "label_map"
+    regions_map: ClassMap | None = None
 
     def read(self, image_id: str) -> np.ndarray:
         """(H, W) uint8 in the maps' own classes."""
         return decode_label_map(self.maps.rows(image_id)[0][self.column]["bytes"])
+
+    def named(self, segments: Segments | None) -> Segments | None:
+        """Bring the regions as they were named into the classes of the maps."""
+        if segments is None or self.regions_map is None:
+            return segments
+        return translate_segments(segments, self.regions_map)
 
 
 @dataclass(frozen=True)
@@ -133,7 +149,9 @@ def _sources(
         to_table = load_class_map(stored_classes(semantic_maps), table, folders=folders)
         sources[SAM_SEEM] = MapSource(semantic_maps, to_table)
         if table == stored_classes(merged_maps):
-            sources[SAM_SEEM] = MapSource(merged_maps, ClassMap.identity(table))
+            # regions are named in the classes of the semantic maps, also where these were merged
+            same = ClassMap.identity(table)
+            sources[SAM_SEEM] = MapSource(merged_maps, same, regions_map=to_table)
         sources[SEEM] = MapSource(found["seem_labels"], to_table)
     if "ssa_maps" in found:
         ssa_maps = found["ssa_maps"]

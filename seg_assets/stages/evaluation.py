@@ -80,8 +80,9 @@ def score_maps(
             with watch.time("compare"):
                 rows = []
                 for method, label_map in maps.items():
-                    class_map = sources[method].class_map
-                    label_set = LabelSet(label_map, class_map, segments.get(method))
+                    source = sources[method]
+                    own = source.named(segments.get(method))
+                    label_set = LabelSet(label_map, source.class_map, own)
                     sums = compare_labels(label_set, true, boundaries=boundaries, where=image_id)
                     row = {
                         "image_id": image_id,
@@ -128,6 +129,7 @@ def score_maps(
                 method: {
                     "maps": source.maps.manifest.asset,
                     "class_map": source.class_map.digest,
+                    "regions_map": source.regions_map.digest if source.regions_map else None,
                     "unreachable": [item.id for item in source.class_map.unreachable()],
                 }
                 for method, source in sources.items()
