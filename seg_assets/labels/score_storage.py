@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from seg_assets.classes.mapping import ClassMap
-from seg_assets.errors import StoreError
+from seg_assets.errors import InputError, StoreError
 from seg_assets.labels.logit_factors import LogitFactors
-from seg_assets.storage.arrays import decode_float16, encode_float16
+from seg_assets.storage.arrays import decode_float16
 
 STEP = 2.0**-10
 """Stored scores are multiples of this, as far as float16 holds them: exactly up to 2.
@@ -18,7 +18,29 @@ score there are zeros, which compress to nothing.
 """
 
 
-def encode_scores(factors: LogitFactors, class_map: ClassMap) -> bytes:
+MOST_BYTES = 2**31 - 2**10  # Parquet counts the bytes of a page in an int32
+
+
+def check_storable(classes: int, size: tuple[int, int]) -> None:
+    """Find out before any work whether the scores of an image can be stored.
+
+    Args:
+        classes: of the semantic maps.
+        size: (height, width) of the image.
+
+    Raises:
+        InputError: they are larger than what Parquet holds.
+    """
+    wanted = 2 * classes * size[0] * size[1]
+    if wanted > MOST_BYTES:
+        raise InputError(
+            f"dense scores of {classes} classes and {size[0]} x {size[1]} pixels take "
+            f"{wanted / 1e9:.1f} GB and Parquet holds 2.1 GB per image: leave out dense_scores, "
+            "choose semantic_classes with fewer classes, or take smaller images"
+        )
+
+
+def encode_scores(factors: LogitFactors, class_map: ClassMap) -> memoryview:
     """The scores of each class of the map's target table, summed over the classes that become it.
 
     Args:
@@ -26,15 +48,17 @@ def encode_scores(factors: LogitFactors, class_map: ClassMap) -> bytes:
         class_map: from the model's own classes.
 
     Returns:
-        float16, little endian, (target classes, H, W).
+        Bytes of float16, little endian, (target classes, H, W): the only copy of the scores.
 
     Raises:
-        InputError: the map starts from other classes than the scores.
+        InputError: the map starts from other classes than the scores, or there are more scores than
+            can be stored.
     """
-    scores = np.zeros((len(class_map.target), *factors.output_size), np.float16)
+    check_storable(len(class_map.target), factors.output_size)
+    scores = np.zeros((len(class_map.target), *factors.output_size), "<f2")
     for start, labels, band in factors.score_bands(class_map=class_map):
         scores[labels, start : start + band.shape[1]] = np.rint(band / STEP) * STEP
-    return encode_float16(scores)
+    return scores.reshape(-1).view(np.uint8).data
 
 
 def decode_scores(row: Mapping[str, Any]) -> np.ndarray:

@@ -66,7 +66,7 @@ def label_with_seem(
     def prepare(watch: Stopwatch):
         # torch is imported only when there is something to do
         from seg_assets.labels.confidence import grey_png  # noqa: PLC0415
-        from seg_assets.labels.score_storage import encode_scores  # noqa: PLC0415
+        from seg_assets.labels.score_storage import check_storable, encode_scores  # noqa: PLC0415
         from seg_assets.labels.seem_labeler import load_seem_labeler  # noqa: PLC0415
 
         with watch.time("load model"):
@@ -75,6 +75,8 @@ def label_with_seem(
         def read(image_id: str) -> tuple[np.ndarray, list[MaskRecord]]:
             with watch.time("read"):
                 pixels = read_row(images.rows(image_id)[0])
+                if params.dense_scores:
+                    check_storable(len(class_map.target), pixels.shape[:2])
                 return pixels, [MaskRecord.from_row(row) for row in masks.rows(image_id)]
 
         def label(group: Sequence[tuple[np.ndarray, list[MaskRecord]]]) -> list[Named]:

@@ -1,10 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from seg_assets.classes.mapping import load_class_map
-from seg_assets.errors import StoreError
+from seg_assets.classes.mapping import ClassMap, load_class_map
+from seg_assets.errors import InputError, StoreError
 from seg_assets.labels.confidence import from_levels, grey_png
-from seg_assets.labels.score_storage import decode_scores, encode_scores
+from seg_assets.labels.score_storage import check_storable, decode_scores, encode_scores
 from seg_assets.storage.png import decode_label_map
 from seg_assets_tests.labels.test_logit_factors import random_factors
 
@@ -21,6 +23,27 @@ def test_dense_scores_come_back_as_stated():
     assert (error <= 2.0**-11 * (1 + expected * (expected > 2)) + 1e-9).all()
     small = found[found <= 2].astype(np.float64)
     np.testing.assert_array_equal(small * 1024, np.rint(small * 1024))
+
+
+def test_dense_scores_exist_once_before_they_are_stored():
+    factors = random_factors(output_size=(600, 900), input_size=(90, 120))
+    factors.argmax((9, 9))  # compiles
+    tracemalloc.start()
+    size = len(encode_scores(factors, TO_BASE28))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size == 28 * 600 * 900 * 2
+    assert peak < 1.7 * size  # measured: 1.6, of which 0.6 are one band of a small image
+
+
+def test_more_scores_than_parquet_holds_are_refused_before_they_are_made():
+    check_storable(28, (6000, 6000))
+    check_storable(133, (2000, 4000))
+    with pytest.raises(InputError, match="133 classes and 3000 x 4000 pixels take 3.2 GB"):
+        check_storable(133, (3000, 4000))
+    factors = random_factors(output_size=(3000, 4000), input_size=(90, 120))
+    with pytest.raises(InputError, match="semantic_classes with fewer"):
+        encode_scores(factors, ClassMap.identity(TO_BASE28.source))
 
 
 def test_a_row_without_dense_scores_says_so():

@@ -6,6 +6,7 @@ import pytest
 from seg_assets.classes.mapping import load_class_map
 from seg_assets.data.shards import Shard
 from seg_assets.defs.assets.labels import logit_metadata
+from seg_assets.labels import score_storage
 from seg_assets.labels.confidence import from_levels
 from seg_assets.labels.logit_factors import LogitFactors
 from seg_assets.labels.params import LabelParams
@@ -95,3 +96,15 @@ def test_the_size_of_the_logits_is_told(store, shard, labelled):
     dense = 3 * 133 * 48 * 64 * 2
     assert told["times_smaller_than_dense_scores"] == pytest.approx(dense / stored, abs=0.1)
     assert 1 <= told["queries_per_image"] <= 30
+
+
+def test_images_whose_dense_scores_cannot_be_stored_fail_before_they_are_read(
+    monkeypatch, store, shard, labelled
+):
+    monkeypatch.setattr(score_storage, "MOST_BYTES", 28 * 48 * 64 * 2 - 1)
+    report = label_with_seem(
+        store, shard.name, seem="seem_demo", params=LabelParams(dense_scores=True)
+    )
+    assert "features" not in report.seconds_per_step
+    failed = store.open_shard("seem_labels", shard.name).failed
+    assert len(failed) == 3
