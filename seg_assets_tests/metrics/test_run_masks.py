@@ -65,8 +65,13 @@ def test_counts_may_be_text() -> None:
     assert RunMasks.read([text]).areas.tolist() == [6]
 
 
+TOO_LONG = b"X" + b"P" * 11 + b"0"  # eight, with zeros before it beyond 60 bits
+NO_DIGIT = b"p8"  # as if it were 0, 8
+
+
 @pytest.mark.parametrize(
-    "counts", [b"", b"o", b"1", b"0", b"99", b"X", b"\xff\xff", b"ooooooooooooo0", "§"]
+    "counts",
+    [b"", b"o", b"1", b"0", b"99", b"X", b"\xff\xff", b"ooooooooooooo0", "§", TOO_LONG, NO_DIGIT],
 )
 def test_damaged_run_lengths_are_refused(counts: bytes) -> None:
     good = rows("0110", "1111")
