@@ -86,6 +86,12 @@ def test_smaller_objects_lie_on_larger_ones_and_crowds_below_all(tmp_path: Path)
     np.testing.assert_array_equal(found.label_map, expected)
 
 
+def test_a_crowd_lies_below_larger_objects_too(tmp_path: Path) -> None:
+    crowd, dog = annotation(1, 1, runs(0, 4, 20), iscrowd=1), annotation(2, 18, box(0, 0, 4, 2))
+    for both in ((crowd, dog), (dog, crowd)):
+        assert read(tmp_path, *both).label_map[:, 0].tolist() == [16, 16, 0, 0]
+
+
 def test_of_objects_of_one_size_the_later_lies_on_top(tmp_path: Path) -> None:
     one, two = annotation(1, 1, box(0, 0, 2, 1)), annotation(2, 17, box(1, 0, 2, 1))
     assert read(tmp_path, one, two).label_map[0, :4].tolist() == [0, 15, 15, 255]
@@ -144,6 +150,7 @@ IMAGE = content()["images"][0]
     [
         ({"images": [IMAGE, IMAGE]}, "image 5 of .*, a.jpg, is listed twice"),
         ({"images": [IMAGE, {**IMAGE, "id": 6}]}, "image 6 of .*, a.jpg, is listed twice"),
+        ({"images": [IMAGE, {**IMAGE, "file_name": "b.jpg"}]}, "image 5 of .*, b.jpg, is listed"),
         ({"images": [{**IMAGE, "height": 0}]}, "has a size of 0 x 6"),
         ({"images": [{**IMAGE, "height": 10**30}]}, "more than the limit of"),
         ({"images": [{**IMAGE, "file_name": ""}]}, "an image has the file name '': give it a name"),
