@@ -5,6 +5,7 @@ list, `image` says which image it is, as in SA-1B, and each annotation also has 
 of the votes.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,17 +81,22 @@ def class_fields(
 
     Args:
         class_id: of the mask; None if it has no class.
-        score: how sure it is, 0 to 1.
+        score: how sure it is, 0 to 1; nan where nobody knows, null in the file.
         proposals: names of the best classes with their scores, best first.
         table: gives the mask's class its name.
     """
     return {
         "class_id": class_id,
         "class_name": None if class_id is None else table.name_of(class_id),
-        "class_score": score,
+        "class_score": _known(score),
         "class_proposals": [name for name, _ in proposals],
-        "class_proposal_scores": [share for _, share in proposals],
+        "class_proposal_scores": [_known(share) for _, share in proposals],
     }
+
+
+def _known(share: float) -> float | None:
+    """A share as JSON has it, which knows no nan."""
+    return None if math.isnan(share) else share
 
 
 def _named(vote: MaskVote, table: ClassTable) -> dict[str, Any]:
@@ -148,7 +154,7 @@ def _vote(mask_id: int, entry: Mapping[str, Any], table: ClassTable, where: str)
     name, proposals = entry["class_name"], entry["class_proposals"]
     if isinstance(proposals, str):
         proposals = [proposals]
-    shares = entry.get("class_proposal_scores", [np.nan] * len(proposals))
+    shares = entry.get("class_proposal_scores", [None] * len(proposals))
     noted = tuple(
         VoteProposal(_id_of(proposal, table), _share(share))
         for proposal, share in zip(proposals, shares, strict=True)
@@ -157,14 +163,16 @@ def _vote(mask_id: int, entry: Mapping[str, Any], table: ClassTable, where: str)
     return MaskVote(
         mask_id=mask_id,
         class_id=winner if name is None else _id_of(name, table),
-        vote_share=_share(entry.get("class_score", np.nan)),
+        vote_share=_share(entry.get("class_score")),
         kept=name is not None,
         proposals=noted,
     )
 
 
 def _share(value: object) -> float:
-    """A share of votes; other programs write 1.0 as 1."""
+    """A share of votes; other programs write 1.0 as 1. null is nan, one that nobody knows."""
+    if value is None:
+        return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r} is no share of votes")
     return float(value)

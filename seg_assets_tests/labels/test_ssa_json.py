@@ -95,6 +95,21 @@ def test_names_with_a_space_are_read_as_ssa_writes_them():
     assert (vote.class_id, vote.proposals[0].class_id) == (ade.id_of("bed"), ade.id_of("bed"))
 
 
+def test_shares_that_a_file_does_not_tell_are_null():
+    """JSON has no nan, which Python would write all the same."""
+    content = _content()
+    for name in ("class_score", "class_proposal_scores"):
+        del content["annotations"][0][name]
+    result = read_ssa_json(content, CAMVID, "a.json")
+    assert np.isnan(result.votes[0].vote_share)
+    again = ssa_json(result, CAMVID, image_id=1, file_name="a.jpg")
+    text = json.dumps(again, allow_nan=False)
+    assert again["annotations"][0]["class_score"] is None
+    assert again["annotations"][0]["class_proposal_scores"] == [None]
+    vote = read_ssa_json(json.loads(text), CAMVID, "a.json").votes[0]
+    assert np.isnan([vote.vote_share, vote.proposals[0].share]).all()
+
+
 def test_an_image_without_masks_survives_the_file():
     result = result_of(np.array([[4, 4], [5, 255]], np.uint8), [])
     content = ssa_json(result, CAMVID, image_id=1, file_name="a.jpg")
@@ -138,7 +153,7 @@ def test_other_files_are_refused(change: dict[str, Any]):
         {"class_proposals": 3},
         {"class_proposals": [None]},
         {"class_proposal_scores": ["x"]},
-        {"class_score": None},
+        {"class_score": True},
         {"area": "x"},
         {"area": 7},
         {"area": -1},
