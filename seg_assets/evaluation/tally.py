@@ -15,6 +15,8 @@ NO_LABELS = "no labels of "
 """Begins the reason of an image that was compared, though not with the label set that follows."""
 WORST = 12
 EXAMPLES = 5
+JOINED_AT_ONCE = 256
+"""Images whose instances become one: with 133 classes each image alone has 4 kB of counts."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Tally:
         self._methods = dict.fromkeys(methods)
         self._sums: dict[str, LabelSums] = {}
         self._instances: dict[str, list[InstanceMatches]] = {}
+        self._recent: dict[str, list[InstanceMatches]] = {}
         self._masks: MaskSums | None = None
         self._worst: list[tuple[float, str, str, RatedImage]] = []  # a heap, the best of them first
 
@@ -99,9 +102,9 @@ class Tally:
         for method, sums in label_sets.items():
             self._methods.setdefault(method)
             self.images_of[method] = self.images_of.get(method, 0) + 1
-            # instances are put side by side: all at once, at the end
+            # instances are put side by side: many at once
             if sums.instances is not None:
-                self._instances.setdefault(method, []).append(sums.instances)
+                self._keep(method, sums.instances)
             light = replace(sums, instances=None)
             known = self._sums.get(method)
             self._sums[method] = light if known is None else LabelSums.join([known, light])
@@ -126,9 +129,9 @@ class Tally:
         """The sums per method, in order; put together anew at each call."""
         found = {}
         for method, sums in self._ordered():
-            parts = self._instances.get(method)
+            parts = [*self._instances.get(method, ()), *self._recent.get(method, ())]
             classes = len(sums.confusion.table)
-            joined = None if parts is None else InstanceMatches.join(parts, classes)
+            joined = InstanceMatches.join(parts, classes) if parts else None
             found[method] = replace(sums, instances=joined)
         return found
 
@@ -145,6 +148,15 @@ class Tally:
     def scores(self) -> dict[str, SemanticScores]:
         """The semantic scores per method; {} without any image."""
         return {method: semantic_scores(sums.confusion) for method, sums in self._ordered()}
+
+    def _keep(self, method: str, matches: InstanceMatches) -> None:
+        """Keep what grows with the predicted objects; the counts per class are folded in time."""
+        recent = self._recent.setdefault(method, [])
+        recent.append(matches)
+        if len(recent) == JOINED_AT_ONCE:
+            joined = InstanceMatches.join(recent, len(matches.objects))
+            self._instances.setdefault(method, []).append(joined)
+            recent.clear()
 
     def _ordered(self) -> Iterator[tuple[str, LabelSums]]:
         for method in self._methods:

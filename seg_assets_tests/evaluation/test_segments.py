@@ -54,6 +54,13 @@ def test_a_crowd_stays_a_crowd_of_its_own():
     assert found.crowds == {2}
 
 
+def test_a_crowd_of_stuff_does_not_join_the_rest_of_its_class():
+    segments = Segments(IDS, {1: 0, 2: 0, 3: 1, 4: 2, 5: 2, 9: 3}, frozenset({4}))
+    found = translate_segments(segments, MERGE)
+    assert found.ids.tolist() == [[1, 1, 2, 3], [4, 3, 0, 0]]
+    assert found.crowds == {4}
+
+
 def test_a_label_map_becomes_patches_of_things_and_one_segment_per_stuff():
     label_map = np.array([[1, 1, 0, 1], [0, 0, 0, 255], [1, 0, 0, 0]], np.uint8)
     found = fill_segments(no_segments(3, 4), label_map, COARSE)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from seg_assets.evaluation.mask_set import MaskSums, find_objects, recall_of, sc
 from seg_assets.evaluation.page import class_rows, mask_rows, render_page, total_rows
 from seg_assets.evaluation.report import report_of
 from seg_assets.evaluation.tally import (
+    JOINED_AT_ONCE,
     NO_LABELS,
     NO_PREDICTION,
     NO_TRUTH,
@@ -22,6 +24,7 @@ from seg_assets.evaluation.tally import (
 from seg_assets.masks.records import MaskRecord
 from seg_assets.masks.region_map import paint_regions
 from seg_assets.masks.rle import Rle
+from seg_assets.metrics.instance_matches import InstanceMatches
 from seg_assets_tests.evaluation.test_segments import COARSE
 
 SAME = ClassMap.identity(COARSE)
@@ -119,6 +122,23 @@ def test_every_image_is_counted_once():
     report = report_of(tally)
     counted = [report[key] for key in report if key.startswith("images")]
     assert counted == [1, 1, 1, 2, {"theirs": 1}]
+
+
+def test_instances_of_many_images_are_those_of_all_together_and_keep_their_order():
+    def scored(number: int) -> LabelSums:
+        objects = np.zeros((2, 4), np.int64)
+        objects[1] = number
+        one = np.ones(1, np.int32)
+        outcomes = np.ones((1, 4, 10), np.uint8)
+        matches = InstanceMatches(one, np.array([number / 1000]), one, outcomes, objects)
+        return replace(with_wrong(0), instances=matches)
+
+    tally, images = Tally(), 2 * JOINED_AT_ONCE + 3
+    for number in range(images):
+        tally.add("s", str(number), {"ours": scored(number)})
+    found = tally.label_sets["ours"].instances
+    assert found.scores.tolist() == [number / 1000 for number in range(images)]
+    assert found.objects[1].tolist() == [sum(range(images))] * 4
 
 
 def test_examples_are_few_and_counts_are_whole():
