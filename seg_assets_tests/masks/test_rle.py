@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
 
 from seg_assets.errors import InputError
-from seg_assets.masks.rle import Rle
+from seg_assets.masks.rle import Rle, runs_of
 
 # Large arrays are of one value but for a few pixels; without a fill every pixel is drawn.
 MASKS = st.one_of(
@@ -42,6 +42,11 @@ def test_the_box_of_a_run_over_the_end_of_a_column_touches_bottom_and_top():
     rle = Rle.encode(np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0]], bool))
     assert rle.corners == (1, 1, 2, 2)
     assert Rle.encode(np.array([[0, 0, 1], [0, 0, 0], [0, 1, 0]], bool)).corners == (1, 0, 2, 2)
+
+
+def test_a_mask_that_lies_on_its_side_is_of_another_size():
+    with pytest.raises(InputError, match="mask 0 is 2 x 3 pixels, its image 3 x 2"):
+        runs_of([Rle(2, 3, b"06")], 3, 2)
 
 
 def test_spans_have_pixels():

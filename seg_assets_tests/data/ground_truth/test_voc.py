@@ -38,6 +38,21 @@ def test_objects_are_told_apart_and_background_is_a_class(tmp_path: Path) -> Non
     ]  # fmt: skip
 
 
+def test_void_among_the_numbers_is_no_object(tmp_path: Path) -> None:
+    classes, numbers = np.array([[15, 15, 15]], np.uint8), np.array([[1, 255, 0]], np.uint8)
+    root = voc(tmp_path, SegmentationClass=indexed(classes), SegmentationObject=indexed(numbers))
+    found = open_ground_truth(root, "voc").read("2007_000032")
+    np.testing.assert_array_equal(found.segment_ids, [[2, 1, 1]])
+    assert found.crowds == {1}
+
+
+def test_names_do_not_matter_where_a_table_is_named(tmp_path: Path) -> None:
+    root = voc(tmp_path, SegmentationClass=indexed(CLASSES))
+    write_files(tmp_path, {"class_names.txt": b"road\nsidewalk\n"})
+    truth = open_ground_truth(root, "voc:coco133")
+    assert (truth.table.name, truth.image_ids()) == ("coco133", ("2007_000032",))
+
+
 def test_without_objects_there_are_classes_only(tmp_path: Path) -> None:
     found = open_ground_truth(voc(tmp_path, SegmentationClass=indexed(CLASSES)), "voc").read(
         "JPEGImages/2007_000032"
