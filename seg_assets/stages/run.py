@@ -35,7 +35,7 @@ CODE_VERSIONS = {
     "evaluation_metrics": "3",
     "evaluation_masks": "1",
     "evaluation_objects": "1",
-    "evaluation_report": "3",
+    "evaluation_report": "4",
     "training_categories": "1",
     "training_panoptic": "1",
     "training_semantic": "1",
