@@ -62,3 +62,10 @@ def test_ade20ks_samples_name_what_their_list_names(shared_dir: Path) -> None:
             (class_id,) = np.unique(label_map[stored == value]).tolist()
             name = truth.table.name_of(class_id)
             assert name == "ignore" if value == 0 else name in names[value]
+
+
+def test_of_two_label_files_of_one_name_only_the_whole_path_tells(tmp_path: Path) -> None:
+    write_files(tmp_path, {f"{folder}/ADE_val_00000001.png": b"x" for folder in ("a", "b")})
+    truth = open_ground_truth(tmp_path, "ade20k")
+    assert truth.find("b/ADE_val_00000001") == "b/ADE_val_00000001"
+    assert truth.find("ADE_val_00000001") is None
