@@ -133,12 +133,9 @@ class ShardWriter:
         self.pending = [image_id for part in self._todo for image_id in part.image_ids]
         self.reused = sum(len(part.image_ids) for part in self._plan) - len(self.pending)
         if self.reused:
+            kept, todo = self.reused, len(self.pending)
             logger.info(
-                "%s/%s: %d images kept from an earlier run, %d to do",
-                self._asset,
-                self._shard,
-                self.reused,
-                len(self.pending),
+                "%s: %d images kept from an earlier run, %d to do", self._folder, kept, todo
             )
 
     def _complete_manifest(self) -> Manifest | None:
@@ -146,7 +143,10 @@ class ShardWriter:
         if self._recompute:
             return None
         manifest = self._current_manifest()
-        if manifest is None or manifest.fingerprint != self._fingerprint:
+        if manifest is None:
+            return None
+        if manifest.fingerprint != self._fingerprint:
+            logger.info("%s is of other inputs or parameters: made anew", self._folder)
             return None
         for part in manifest.parts:
             path, size = f"{self._folder}/{part.name}", -1

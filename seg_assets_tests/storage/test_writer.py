@@ -110,6 +110,17 @@ def test_finished_parts_are_not_touched_by_the_next_run(local_store: Store) -> N
         assert (after.st_ino, after.st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
 
 
+def test_a_replacement_is_said_and_reuse_is_none(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    write(store)
+    write(store)
+    assert "made anew" not in caplog.text
+    write(store, factor=2)
+    assert f"{ASSET}/{SHARD} is of other inputs or parameters: made anew" in caplog.text
+
+
 def test_a_replacement_shows_the_old_shard_until_it_is_finished(store: Store) -> None:
     write(store, factor=1)
     reader = store.open_shard(ASSET, SHARD)
