@@ -89,6 +89,36 @@ def test_objects_of_classes_that_are_no_things_here_are_left_out():
     assert [item.class_id for item in found.objects] == [1]
 
 
+def test_crowds_and_areas_that_the_truth_tells_are_heeded():
+    objects = (
+        TrueObject(0, counts(SEGMENTS == 1), crowd=True),
+        TrueObject(0, counts(SEGMENTS == 2), area=2000.0),  # medium, though its mask is small
+    )
+    found = ImageTruth(LABELS, SEGMENTS, {1: 0, 2: 0, 3: 1}, frozenset({1}), objects)
+    segments = Segments(SEGMENTS, {1: 0, 2: 0, 3: 1}, scores={1: 0.9, 2: 0.8, 3: 0.7})
+    crowded = TruthInClasses.of(found, MERGE, "a")
+    sums = compare_labels(LabelSet(LABELS, MERGE, segments), crowded, boundaries=False, where="a")
+    assert sums.panoptic.matched.tolist() == [1, 1]
+    assert sums.panoptic.wrong.tolist() == [0, 0]
+    assert sums.panoptic.missed.tolist() == [0, 0]
+    assert sums.instances.objects.tolist() == [[0, 0, 0, 0], [1, 0, 1, 0]]
+    assert average_precision(sums.instances).summary()["AP"] == pytest.approx(1)
+
+
+def test_classes_that_are_only_missed_or_only_wrong_survive_storage():
+    nothing = compared(LabelSet(np.full_like(LABELS, 255), HERE))
+    stored = LabelSums.from_row(nothing.to_row(), COARSE).panoptic
+    assert stored.missed.tolist() == nothing.panoptic.missed.tolist() == [1, 2]
+    animals = np.full((2, 6), 1, np.uint8)
+    walls = TruthInClasses.of(
+        ImageTruth(np.full((2, 6), 1, np.uint8), np.ones((2, 6), np.int32), {1: 1}), MERGE, "b"
+    )
+    sums = compare_labels(LabelSet(animals, HERE), walls, boundaries=False, where="b")
+    stored = LabelSums.from_row(sums.to_row(), COARSE).panoptic
+    assert stored.wrong.tolist() == [0, 1]
+    assert stored.missed.tolist() == [1, 0]
+
+
 def test_sums_survive_storage_and_add_up():
     segments = Segments(SEGMENTS, {1: 0, 2: 0, 3: 1}, scores={1: 0.9, 2: 0.8, 3: 0.7})
     once = compared(LabelSet(LABELS, MERGE, segments))
