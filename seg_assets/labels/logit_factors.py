@@ -45,6 +45,19 @@ class LogitFactors:
     input_size: tuple[int, int]
     output_size: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        classes, masks = self.class_logits.shape, self.mask_logits.shape
+        if len(classes) != 2 or len(masks) != 3 or classes[0] != masks[0] or 0 in classes + masks:
+            raise InputError(
+                f"class logits {classes} and mask logits {masks} are not of the same queries: give "
+                "(K, classes + 1) and (K, h, w)"
+            )
+        if not 2 <= classes[1] <= IGNORE_ID + 1:
+            raise InputError(
+                f"class logits of {classes[1]} columns: give 1 to {IGNORE_ID} classes and "
+                '"no object"'
+            )
+
     @classmethod
     def of(
         cls,
@@ -169,16 +182,18 @@ class LogitFactors:
     ) -> ConfidenceMaps:
         """The winner's share of all scores, and its margin to the runner-up, at each pixel.
 
-        Arguments and errors as of `argmax`, whose winner it is about.
+        Arguments and errors as of `argmax`, whose winner it is about; memory too.
         """
         weights, _ = self._weights(class_map)
         in_all = weights.sum(axis=0, dtype=np.float64).astype(np.float32)
-        ranked = np.empty((3, *(size or self.output_size)), np.float32)
+        winner, margin = np.empty((2, *(size or self.output_size)), np.float32)
         for band in self._bands(size):
-            part = np.empty((3, band.stop - band.start, band.width), np.float32)
-            rank_two(band.block, band.rows, band.columns, weights, in_all, part)
-            ranked[:, band.start : band.stop] = part
-        return ConfidenceMaps.of(ranked)
+            ranked = np.empty((3, band.stop - band.start, band.width), np.float32)
+            rank_two(band.block, band.rows, band.columns, weights, in_all, ranked)
+            part = ConfidenceMaps.of(ranked)
+            rows = slice(band.start, band.stop)
+            winner[rows], margin[rows] = part.winner, part.margin
+        return ConfidenceMaps(winner, margin)
 
     def region_scores(self, region: np.ndarray) -> np.ndarray:
         """Sum of each class's scores over the pixels of a region: (classes,) float64.
@@ -226,9 +241,10 @@ class LogitFactors:
 
         Raises:
             StoreError: the row's bytes do not have the row's sizes.
+            InputError: the row has no queries or no classes.
         """
         queries = row["queries"]
-        columns = len(row["class_logits"]) // (2 * queries)
+        columns = len(row["class_logits"]) // (2 * max(queries, 1))
         return cls(
             decode_float16(row["class_logits"], (queries, columns)),
             decode_float16(row["mask_logits"], (queries, row["mask_height"], row["mask_width"])),

@@ -195,6 +195,27 @@ def test_what_is_skipped_changes_no_class(seed, output_size):
             np.testing.assert_array_equal(labels[inside], scores.argmax(axis=0)[inside])
 
 
+@pytest.mark.parametrize("queries", [9, 40])
+def test_where_rounding_alone_decides_nothing_is_skipped(queries):
+    """Each class has the same weights in another order, each mask is 0.5 everywhere."""
+    turned = (np.arange(queries)[:, None] + np.arange(queries)) % queries
+    for seed in range(5):
+        values = np.random.default_rng(seed).normal(size=queries)
+        factors = LogitFactors.of(
+            np.append(values[turned], np.zeros((queries, 1)), axis=1),
+            np.zeros((queries, 1, 1), np.float32),
+            padded_size=(4, 4),
+            input_size=(4, 4),
+            output_size=(2, 3),
+        )
+        scores = factors.scores()
+        assert np.ptp(scores) < 1e-6
+        np.testing.assert_array_equal(factors.argmax(), scores.argmax(axis=0))
+        second, best = np.sort(scores, axis=0)[-2:]
+        margin = (best - second) / scores.sum(axis=0)
+        np.testing.assert_allclose(factors.confidence().margin, margin, atol=1e-9)
+
+
 def test_grouped_scores_are_sums_over_the_classes_of_each_group():
     factors = random_factors()
     single, grouped = factors.scores(), factors.scores(class_map=TO_BASE28)
@@ -320,6 +341,39 @@ def test_a_row_with_too_few_bytes_is_refused():
         LogitFactors.from_row(row)
 
 
+@pytest.mark.parametrize(
+    ("classes", "masks", "reason"),
+    [
+        ((17, 5), (9, 2, 2), "not of the same queries"),  # the kernels would read past the masks
+        ((0, 5), (0, 2, 2), "not of the same queries"),
+        ((3, 5), (3, 0, 2), "not of the same queries"),
+        ((3, 1), (3, 2, 2), "1 columns"),
+        ((3, 257), (3, 2, 2), "257 columns"),
+    ],
+)
+def test_factors_that_do_not_belong_together_are_refused(classes, masks, reason):
+    geometry = ((8, 8), (8, 8), (8, 8))
+    with pytest.raises(InputError, match=reason):
+        LogitFactors(np.zeros(classes, np.float16), np.zeros(masks, np.float16), *geometry)
+
+
+def test_a_row_without_queries_is_refused():
+    row = random_factors().to_row("a") | {"queries": 0}
+    with pytest.raises(StoreError, match="bytes"):
+        LogitFactors.from_row(row)
+
+
+def test_255_classes_are_all_told_apart():
+    """The most that a table may have: then no id is "no label"."""
+    class_logits = np.full((2, 256), -20.0, np.float32)
+    class_logits[0, 254] = class_logits[1, 0] = 0
+    mask_logits = np.array([[[9.0, -9.0]], [[-9.0, 9.0]]], np.float32)
+    geometry = {"padded_size": (4, 8), "input_size": (4, 8), "output_size": (4, 8)}
+    factors = LogitFactors.of(class_logits, mask_logits, **geometry)
+    assert factors.argmax()[:, [0, 7]].tolist() == [[254, 0]] * 4
+    assert factors.scores().shape == (255, 4, 8)
+
+
 def test_huge_logits_are_stored_as_the_largest_float16():
     geometry = {"padded_size": (8, 8), "input_size": (8, 8), "output_size": (8, 8)}
     class_logits = np.full((1, 134), -1e9, np.float32)
@@ -349,3 +403,13 @@ def test_argmax_of_a_large_photo_needs_little_memory():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 24 * 2**20  # measured: 8 MiB, of which 3 are the map
+
+
+def test_confidence_of_a_large_photo_needs_little_more_than_its_maps():
+    factors = random_factors(3, output_size=(1500, 2250), input_size=(90, 120))
+    maps = 2 * 4 * 1500 * 2250
+    tracemalloc.start()
+    factors.confidence(class_map=TO_BASE28)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.3 * maps
