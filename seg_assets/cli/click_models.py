@@ -53,6 +53,8 @@ def click_models(
     from seg_assets.masks.predictor import load_prompt_predictor  # noqa: PLC0415
     from seg_assets.metrics.click_iou import ClickIou, click_scores  # noqa: PLC0415
 
+    if out is not None and not out.parent.is_dir():  # told before the work, not after it
+        raise InputError(f"{out} cannot be written: there is no folder {out.parent}")
     truth = open_ground_truth(gt, gt_format)
     references = [image for shard in find_shards(images, limit=limit) for image in shard.images]
     known = [image for image in references if truth.find(image.image_id) is not None]

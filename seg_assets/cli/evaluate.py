@@ -93,6 +93,10 @@ def evaluate(
             raise InputError(f"--against {named}: write it as TITLE=PATH, with a title of its own")
         predictions[other] = open_ground_truth(path, written)
     comparison = SourceComparison.open(truth, predictions, classes)
+    if images is not None:
+        from seg_assets.data.sources import find_shards  # noqa: PLC0415
+
+        find_shards(images)  # told before the work, as below
     if out is not None:
         _make_folder(out)  # what cannot be written is told before the work, not after it
     tally = comparison.compare(

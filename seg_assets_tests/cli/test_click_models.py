@@ -67,3 +67,12 @@ def test_images_without_truth_are_refused(tmp_path: Path):
     result = run("sam_demo", tmp_path / "stranger.jpg", tmp_path, "--gt-format", "voc")
     assert result.exit_code == 2
     assert "has no truth for any image" in result.stderr
+
+
+def test_a_csv_that_cannot_be_written_is_told_before_the_work(tmp_path: Path):
+    write_voc(tmp_path)
+    out = tmp_path / "nowhere" / "clicks.csv"
+    result = run("sam_demo", tmp_path / "JPEGImages", tmp_path, "--out", out)
+    assert result.exit_code == 2
+    assert "clicks.csv cannot be written: there is no folder" in result.stderr
+    assert result.stdout == ""

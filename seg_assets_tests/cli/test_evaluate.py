@@ -206,3 +206,14 @@ def test_panoptic_quality_where_the_truth_knows_objects(shared_dir: Path, tmp_pa
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["panoptic"]["labels"]["all"]["pq"] == 1
     assert report["instances"] == {}  # nobody says how sure the segments are
+
+
+def test_photos_that_are_not_there_are_told_before_the_work(
+    perfect: Path, truth: Path, tmp_path: Path
+):
+    nowhere = tmp_path / "nowhere"
+    result = evaluate(perfect, truth, *PNG, "--out", tmp_path / "out", "--images", nowhere)
+    assert result.exit_code == 2
+    assert "nowhere is not there" in result.stderr
+    assert result.stdout == ""
+    assert not (tmp_path / "out").exists()
