@@ -12,6 +12,7 @@ from seg_assets.classes.mapping import ClassMap, load_class_map
 from seg_assets.classes.table import ClassTable, SemanticClass
 from seg_assets.errors import InputError
 from seg_assets.labels.fusion import (
+    ROWS_AT_ONCE,
     Proposal,
     RegionAnswer,
     RegionLabel,
@@ -370,3 +371,22 @@ def test_rows_round_trip_through_the_stored_table():
     table = pa.Table.from_pylist(rows, schema=SCHEMAS["region_labels"])
     assert [RegionLabel.from_row(row) for row in table.to_pylist()] == labels
     assert set(rows[0]) == set(SCHEMAS["region_labels"].names)
+
+
+@pytest.mark.parametrize("height", [ROWS_AT_ONCE - 1, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 1])
+def test_the_votes_of_all_rows_count(height):
+    random = np.random.default_rng(height)
+    ids = random.integers(0, 4, (height, 3)).astype(np.int32)
+    label_map = random.integers(0, 256, (height, 3)).astype(np.uint8)
+    expected = np.zeros((4, 256), np.int64)
+    np.add.at(expected, (ids, label_map), 1)
+    np.testing.assert_array_equal(count_votes(ids, label_map), expected)
+
+
+def test_of_groups_with_equal_sums_the_lowest_class_wins():
+    """Classes 0 and 3 become one group, 1 and 2 another; all four are equally probable."""
+    groups = ScoreGroups(np.array([1, 0, 0, 1]), np.array([4, 9], np.uint8))
+    (answer,) = answers_of(np.array([[2.0, 2.0, 2.0, 2.0, -50.0]]), 3, groups)
+    assert answer.best.source_id == 1
+    assert answer.best.score == pytest.approx(0.5)
+    assert answer.margin == 0
