@@ -128,6 +128,27 @@ def test_regions_together_equal_one_at_a_time(model, text_table, image, region_m
         )
 
 
+def test_more_regions_than_are_asked_at_once_all_get_answers(
+    model, text_table, image, region_map, monkeypatch
+):
+    labeler = SeemLabeler(model, text_table)
+    seem_image = labeler.read(image)
+    together = labeler.label_regions(seem_image, region_map)
+    monkeypatch.setattr(seem_labeler, "REGIONS_AT_ONCE", 3)
+    close(labeler.label_regions(seem_image, region_map), together)
+
+
+def test_ties_of_a_region_are_decided_by_the_scores_inside_it(
+    model, text_table, image, region_map, monkeypatch
+):
+    labeler, asked = SeemLabeler(model, text_table), []
+    seem_image = labeler.read(image)
+    monkeypatch.setattr(seem_labeler, "fuse_answers", lambda *given: asked.append(given[-1]))
+    labeler.label_regions(seem_image, region_map)
+    expected = seem_image.factors.region_scores(region_map.ids == 9)
+    np.testing.assert_array_equal(asked[0](9), expected)
+
+
 def test_labels_paint_a_map_of_the_image(model, text_table, image, region_map):
     labeler = SeemLabeler(model, text_table)
     seem_image = labeler.read(image)
