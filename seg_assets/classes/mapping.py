@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from seg_assets.classes.table import (
     IGNORE_ID,
     IGNORE_NAME,
+    TABLES_FOLDER,
     ClassTable,
     SemanticClass,
     load_class_table,
@@ -198,10 +200,11 @@ def find_class_map(
         return ClassMap.identity(tables[0])
     places = (MAPS_FOLDER, *own_folder(source), *own_folder(target), *folders)
     option = PAVEMENT_TO_SIDEWALK if pavement_to_sidewalk else None
-    found = _find_map(tables[0].name, tables[1].name, places, option)
+    own = {table.name: table for table in tables}
+    found = _find_map(tables[0].name, tables[1].name, places, option, own)
     if found is None:
-        to_bridge = _find_map(tables[0].name, BRIDGE, places, option)
-        from_bridge = _find_map(BRIDGE, tables[1].name, places, option)
+        to_bridge = _find_map(tables[0].name, BRIDGE, places, option, own)
+        from_bridge = _find_map(BRIDGE, tables[1].name, places, option, own)
         if to_bridge is None or from_bridge is None:
             return None
         found = to_bridge.then(from_bridge)
@@ -244,19 +247,25 @@ def read_class_map(path: str | Path) -> ClassMap:
 
 
 def _find_map(
-    source: str, target: str, folders: Iterable[Path], option: str | None
+    source: str,
+    target: str,
+    folders: Iterable[Path],
+    option: str | None,
+    own: Mapping[str, ClassTable],
 ) -> ClassMap | None:
     for folder in folders:
         path = folder / f"{source}_to_{target}.toml"
         if path.is_file():
-            return _read_map_file(path, option)
+            return _read_map_file(path, option, own)
     return None
 
 
-def _read_map_file(path: Path, option: str | None) -> ClassMap:
+def _read_map_file(
+    path: Path, option: str | None, own: Mapping[str, ClassTable] = MappingProxyType({})
+) -> ClassMap:
+    """Read a map; its tables are the project's, .toml files beside it, or those of `own`."""
     content = read_toml_file(path, _MapFile)
-    source = load_class_table(_beside(path, content.source))
-    target = load_class_table(_beside(path, content.target))
+    source, target = (_table(path, name, own) for name in (content.source, content.target))
     try:
         pairs = _invert(content.classes.items())
         pairs |= _invert(content.options.get(option, {}).items() if option else ())
@@ -290,5 +299,10 @@ def _invert(lists: Iterable[tuple[str, list[str]]]) -> dict[str, str]:
     return pairs
 
 
-def _beside(path: Path, table: str) -> str | Path:
-    return path.parent / table if table.endswith(".toml") else table
+def _table(path: Path, name: str, own: Mapping[str, ClassTable]) -> ClassTable:
+    if name.endswith(".toml"):
+        return load_class_table(path.parent / name)
+    # a table without a file, as that of a model's configuration, is known to who asks for the map
+    if name in own and not (TABLES_FOLDER / f"{name}.toml").is_file():
+        return own[name]
+    return load_class_table(name)

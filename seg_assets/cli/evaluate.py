@@ -103,7 +103,7 @@ def evaluate(
         boundaries=not no_boundaries,
         progress=lambda ids: tqdm(ids, unit="image", disable=None),
     )
-    _tell(tally)
+    _tell(tally, written)
     if out is not None:
         _write(out, tally, comparison, images)
     failed = sum(tally.missing[reason].count for reason in REASONS if reason in tally.missing)
@@ -114,7 +114,7 @@ def evaluate(
         )
 
 
-def _tell(tally: "Tally") -> None:
+def _tell(tally: "Tally", written: str) -> None:
     from seg_assets.evaluation.page import total_rows, unnameable  # noqa: PLC0415
     from seg_assets.evaluation.report import report_of  # noqa: PLC0415
 
@@ -127,7 +127,10 @@ def _tell(tally: "Tally") -> None:
             first, *others = (c.rjust(width) for c, width in zip(row, widths, strict=True))
             click.echo("  ".join([row[0].ljust(widths[0]), *others]))
         (table,) = {scores["table"] for scores in report["scores"].values()}
-        click.echo(f"{tally.images} images compared, in the classes of {table}")
+        click.echo(
+            f"{tally.images} images compared, in the classes of {table}; "
+            f"label maps read as {written}"
+        )
         for note in unnameable(report, {}):
             click.echo(note)
     for reason, missing in tally.missing.items():

@@ -1,5 +1,6 @@
 """Which label sets of a shard are compared with its ground truth, and in which classes."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,23 @@ from seg_assets.classes.table import ClassTable, load_class_table
 from seg_assets.data.ground_truth.reader import GroundTruth
 from seg_assets.data.ground_truth.shard_truth import truth_of_shard
 from seg_assets.data.shards import Shard
-from seg_assets.errors import ComparisonError, ImageError, StoreError, UnknownClassError
+from seg_assets.errors import (
+    ComparisonError,
+    ImageError,
+    InputError,
+    StoreError,
+    UnknownClassError,
+)
 from seg_assets.evaluation.label_set import TruthInClasses
 from seg_assets.evaluation.segments import Segments, translate_segments
+from seg_assets.labels.segmentors.load import segmentor_folders
 from seg_assets.labels.tables import map_folders, stored_classes
 from seg_assets.storage.lineage import upstream
 from seg_assets.storage.png import decode_label_map
 from seg_assets.storage.reader import ShardReader
 from seg_assets.storage.store import Store
+
+logger = logging.getLogger(__name__)
 
 SAM_SEEM, SEEM, SSA, SEGMENTOR = "sam_seem", "seem", "ssa", "segmentor"
 METHODS = {
@@ -68,6 +78,7 @@ class Comparison:
         truth: the shard's ground truth; None without any.
         truth_map: from its classes to `table`; None without any.
         sources: the maps, by method; {} without ground truth.
+        left_out: methods that cannot be compared beside the others, and why.
         readers: the finished tables that the methods are made of, by asset.
         main: the one of them whose images are compared.
     """
@@ -76,6 +87,7 @@ class Comparison:
     truth: GroundTruth | None
     truth_map: ClassMap | None
     sources: Mapping[str, MapSource]
+    left_out: Mapping[str, str]
     readers: Mapping[str, ShardReader]
     main: ShardReader
 
@@ -89,7 +101,8 @@ class Comparison:
             classes: name or path of a class table; None for that of the maps.
 
         Raises:
-            InputError: the maps or the ground truth have no class map into the wanted classes.
+            InputError: the ground truth, or the maps of the first methods, have no class map into
+                the wanted classes.
             StoreError: there are no maps, or the shard was registered with other images since.
         """
         readers = _finished(store, shard.name)
@@ -103,11 +116,12 @@ class Comparison:
                 "shard no longer does: materialise the shard anew, from raw_images on"
             )
         if shard.label_format is None:
-            return cls(table, None, None, {}, readers, main)
+            return cls(table, None, None, {}, {}, readers, main)
         truth = truth_of_shard(shard)
         folders = _map_folders(main, classes)
         truth_map = load_class_map(truth.table, table, folders=folders)
-        return cls(table, truth, truth_map, _sources(readers, table, folders), readers, main)
+        sources, left_out = _sources(readers, table, folders)
+        return cls(table, truth, truth_map, sources, left_out, readers, main)
 
     def read_truth(self, image_id: str) -> TruthInClasses | None:
         """The truth of an image in the classes of the comparison; None where there is none.
@@ -141,8 +155,10 @@ def _finished(store: Store, shard: str) -> dict[str, ShardReader]:
 
 def _sources(
     found: Mapping[str, ShardReader], table: ClassTable, folders: tuple[Path, ...]
-) -> dict[str, MapSource]:
+) -> tuple[dict[str, MapSource], dict[str, str]]:
+    """Where the maps of the methods lie, and which methods are left out for what reason."""
     sources: dict[str, MapSource] = {}
+    left_out: dict[str, str] = {}
     if "merged_maps" in found:
         # SEEM's own map and the semantic map share a table: only the masks make a difference
         semantic_maps, merged_maps = found["semantic_maps"], found["merged_maps"]
@@ -155,11 +171,22 @@ def _sources(
         sources[SEEM] = MapSource(found["seem_labels"], to_table)
     if "ssa_maps" in found:
         ssa_maps = found["ssa_maps"]
-        to_table = load_class_map(stored_classes(ssa_maps), table, folders=folders)
-        sources[SSA] = MapSource(ssa_maps, to_table)
-        if SEEM not in sources or ssa_maps.manifest.provenance["segmentor"] != SEEM:
-            sources[SEGMENTOR] = MapSource(ssa_maps, to_table, "segmentor_map")
-    return sources
+        segmentor = ssa_maps.manifest.provenance["segmentor"]
+        methods = [SSA] if SEEM in sources and segmentor == SEEM else [SSA, SEGMENTOR]
+        places = (*folders, *segmentor_folders(segmentor))
+        try:
+            to_table = load_class_map(stored_classes(ssa_maps), table, folders=places)
+        except InputError as error:
+            if not sources:
+                raise
+            # the others are worth comparing all the same
+            logger.warning("%s is not compared: %s", METHODS[SSA], error)
+            left_out = dict.fromkeys(methods, str(error))
+        else:
+            columns = ("label_map", "segmentor_map")
+            for method, column in zip(methods, columns, strict=False):
+                sources[method] = MapSource(ssa_maps, to_table, column)
+    return sources, left_out
 
 
 def _map_folders(maps: ShardReader, classes: str | None) -> tuple[Path, ...]:

@@ -134,6 +134,7 @@ def score_maps(
                 }
                 for method, source in sources.items()
             },
+            "left_out": dict(found.left_out),
             "upstream": upstream(masks, *found.readers.values()),
         },
         prepare,

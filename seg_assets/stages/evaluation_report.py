@@ -61,6 +61,7 @@ def sum_shards(store: Store, shards: Sequence[str]) -> Tally:
                 f"{first.name!r}: score all of them in one class table"
             )
         expected = metrics.manifest.provenance["prediction_maps"]
+        left_out = metrics.manifest.provenance.get("left_out", {})
         registered = {image.image_id: None for image in load_shard(store, shard).images}
         for method, told in expected.items():
             tally.cannot_name(method, told.get("unreachable", ()))
@@ -71,8 +72,10 @@ def sum_shards(store: Store, shards: Sequence[str]) -> Tally:
             if not rows:
                 tally.miss(NO_TRUTH, f"{shard}: {image_id}")
                 continue
-            for method in sorted(expected.keys() - {row["method"] for row in rows}):
-                tally.miss(f"{NO_LABELS}{METHODS[method]}", f"{shard}: {image_id}")
+            lacking = dict.fromkeys(sorted(expected.keys() - {row["method"] for row in rows}), "")
+            for method, why in (lacking | left_out).items():
+                told = f"{shard}: {image_id}" + (f": {why}" if why else "")
+                tally.miss(f"{NO_LABELS}{METHODS[method]}", told)
             (of_masks,) = masks.rows(image_id)
             found = [FoundObject.from_row(row) for row in objects.rows(image_id)]
             tally.add(

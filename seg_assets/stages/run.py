@@ -160,6 +160,11 @@ def run_stage(
         unfinished = {i for writer in writers.values() for i in writer.pending}
         pending = [i for i in image_ids if i in unfinished]
         reused = len(image_ids) - len(pending)
+        if pending and not reused:
+            logger.info(
+                "the first image takes up to a minute longer where inner loops are not compiled "
+                "yet, once per installation"
+            )
         progress = Progress(f"{'+'.join(assets)} of {shard}", len(image_ids), done=reused)
         if pending:
             _process_images(pending, prepare(watch), writers, progress)

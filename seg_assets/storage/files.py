@@ -11,8 +11,8 @@ import pyarrow as pa
 from seg_assets.errors import StoreError
 
 _ADVICE = {
-    errno.ENOSPC: "no space is left; free some and run again, finished parts are kept",
-    errno.EDQUOT: "the disk quota is used up; free some and run again, finished parts are kept",
+    errno.ENOSPC: "no space is left; free some and run again",
+    errno.EDQUOT: "the disk quota is used up; free some and run again",
     errno.EACCES: "permission is denied; allow writing there or choose another store",
     errno.EPERM: "permission is denied; allow writing there or choose another store",
     errno.EROFS: "it is read-only; choose another store",

@@ -49,7 +49,8 @@ def test_maps_that_are_the_truth_score_one(perfect: Path, truth: Path):
     heads, numbers, images = result.stdout.splitlines()
     assert heads.split()[:2] == ["labels", "mIoU"]
     assert set(numbers.split()[1:]) == {"1.0000"}
-    assert images == "2 images compared, in the classes of camvid11"
+    told = "2 images compared, in the classes of camvid11; label maps read as png:camvid11"
+    assert images == told
     assert result.stderr == ""
 
 

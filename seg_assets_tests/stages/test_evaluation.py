@@ -290,6 +290,46 @@ def test_ssa_of_the_chains_seem_has_no_segmentor_of_its_own(
     assert list(sum_shards(store, ["city"]).label_sets) == [SAM_SEEM, SEEM, SSA]
 
 
+def test_a_segmentor_without_a_class_map_does_not_stop_the_others(
+    store: Store, mapped: Shard, tmp_path: Path
+):
+    table = tmp_path / "rooms.toml"
+    table.write_text(TWO_ROOMS)
+    write_masks(store)
+    spec = f"maps:{tmp_path}:{table}"
+    write_maps(store, "ssa_maps", ALONE, table_record(load_class_table(table)), segmentor=spec)
+    shard = with_truth(mapped, tmp_path / "truth.png")
+    score(store, shard)
+    found = sum_shards(store, ["city"])
+    assert list(found.label_sets) == [SAM_SEEM, SEEM]
+    (example,) = found.missing["no labels of SSA"].examples
+    assert "no class map from 'rooms' to 'merged19'" in example
+    assert found.images == 1
+
+    # a map of one's own beside the table
+    merged = load_class_table("merged19").names
+    (tmp_path / "rooms_to_merged19.toml").write_text(
+        f'source = "rooms"\ntarget = "merged19"\n[classes]\n'
+        f'{merged[0]} = ["inside"]\n{merged[1]} = ["outside"]\n'
+    )
+    score(store, shard)
+    found = sum_shards(store, ["city"])
+    assert list(found.label_sets) == [SAM_SEEM, SEEM, SSA, SEGMENTOR]
+    assert "no labels of SSA" not in found.missing
+
+
+def test_ssa_alone_without_a_class_map_is_refused(store: Store, tmp_path: Path):
+    table = tmp_path / "rooms.toml"
+    table.write_text(TWO_ROOMS)
+    write_masks(store)
+    record = table_record(load_class_table(table))
+    write_maps(store, "ssa_maps", ALONE, record, segmentor="hf:some/model")
+    with pytest.raises(InputError, match="no class map from 'merged19' to 'rooms'"):
+        score(store, with_truth(CITY, tmp_path / "truth.png"))
+    with pytest.raises(InputError, match="no class map from 'rooms' to 'merged19'"):
+        score(store, with_truth(CITY, tmp_path / "truth.png"), classes="merged19")
+
+
 def test_the_best_labelling_of_the_masks_bounds_all_of_them(store: Store, tmp_path: Path):
     write_masks(store)
     write_maps(store, "ssa_maps", PREDICTED, "merged19", segmentor="seem")

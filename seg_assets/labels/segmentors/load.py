@@ -7,6 +7,9 @@
 "seem" alone means the maps that the chain has stored, which need no segmentor.
 """
 
+from pathlib import Path
+
+from seg_assets.classes.mapping import own_folder
 from seg_assets.classes.table import ClassTable, load_class_table
 from seg_assets.errors import InputError
 from seg_assets.labels.segmentors.label_maps import (
@@ -16,6 +19,7 @@ from seg_assets.labels.segmentors.label_maps import (
 )
 from seg_assets.labels.segmentors.protocol import Segmentor
 from seg_assets.labels.ssa_params import SsaParams
+from seg_assets.labels.tables import map_folders
 from seg_assets.modeling.identity import checkpoint_identity
 from seg_assets.modeling.manifest import entry
 
@@ -104,6 +108,20 @@ def segmentor_identity(spec: str) -> str:
     return label_maps_digest(_split_maps(name)[0])
 
 
+def segmentor_folders(spec: str) -> tuple[Path, ...]:
+    """Where class maps of your own may lie for a segmentor's classes, besides the project's.
+
+    Beside the .toml file of label maps, beside the table of a fine-tuned SEEM, in a model's folder.
+    What is not known any more, as on another machine, has no such folder.
+    """
+    kind, _, name = spec.partition(":")
+    if kind == MAPS:
+        return own_folder(name.rpartition(":")[2])
+    if kind == SEEM:
+        return map_folders(name)
+    return (Path(name),) if Path(name).is_dir() else ()
+
+
 def stored_label_maps(spec: str) -> StoredLabelMaps | None:
     """The label maps that the segmentor looks up; None if it is a model.
 
@@ -131,7 +149,7 @@ def _split(spec: str) -> tuple[str, str]:
     if kind not in (SEEM, HUGGING_FACE, MAPS) or not name:
         raise InputError(
             f"the segmentor {spec!r} is not known: write {SEEM}:NAME for a SEEM of the manifest, "
-            f"{HUGGING_FACE}:REPOSITORY or {MAPS}:FOLDER:TABLE"
+            f"{HUGGING_FACE}:REPOSITORY, {HUGGING_FACE}:FOLDER or {MAPS}:FOLDER:TABLE"
         )
     return kind, name
 
