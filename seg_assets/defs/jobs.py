@@ -31,8 +31,8 @@ name_shards = dg.define_asset_job(
 
 vote_shards = dg.define_asset_job(
     "vote_shards",
-    selection=dg.AssetSelection.assets("raw_images", "sam_masks", "ssa_masks", "ssa_maps"),
-    description="SSA alone: masks, and the vote of the segmentor that the run config names.",
+    selection=dg.AssetSelection.assets("ssa_masks", "ssa_maps"),
+    description="The vote of the segmentor that the run config names, in masks that are there.",
     partitions_def=shards,
 )
 
