@@ -39,7 +39,8 @@ def test_the_demo_labels_scenes_and_says_where_to_look(tmp_path: Path) -> None:
     said = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
     assert said["pictures"].startswith(f"{out}/pictures ")
     assert said["results"].startswith(f"{out}/store ")
-    assert said["numbers"] == f"{out}/store/evaluation_report/report.json"
+    assert said["report"].startswith(f"{out}/store/evaluation_report/index.html ")
+    assert "mIoU of SEEM alone 0." in said["beside"]
     assert f"DAGSTER_HOME={out}/dagster" in said["graph"]
     assert "dagster dev -m seg_assets.definitions" in done.stdout
     assert "discs in their place would have 0." in done.stdout
@@ -51,6 +52,8 @@ def test_the_demo_labels_scenes_and_says_where_to_look(tmp_path: Path) -> None:
         assert picture.width > 5 * 64
     report = json.loads((out / "store" / "evaluation_report" / "report.json").read_text())
     assert (report["images"], report["images_without_truth"], report["images_failed"]) == (2, 0, 0)
+    assert set(report["scores"]) == {"sam_seem", "seem", "ssa"}
+    assert (out / "store" / "evaluation_report" / "index.html").is_file()
     assert Store(out / "store").shards("merged_maps") == ["scenes_0000"]
 
 
