@@ -80,23 +80,13 @@ def evaluation(tally: Tally) -> dict[str, dg.MetadataValue]:
     scores = next(iter(tally.scores().values()), None)
     if scores is None:
         return {}
-    from seg_assets.viz.charts import bar_chart, confusion_chart  # noqa: PLC0415  # matplotlib
+    from seg_assets.evaluation.output import iou_chart  # noqa: PLC0415  # matplotlib
+    from seg_assets.viz.charts import confusion_chart  # noqa: PLC0415
 
     confusion = next(iter(tally.label_sets.values())).confusion
-    table = confusion.table
-    rated = [
-        (row["id"], row["name"], row["iou"]) for row in scores.rows() if row["iou"] is not None
-    ]
-    bars = bar_chart(
-        [name for _, name, _ in rated],
-        [iou for _, _, iou in rated],
-        colors=[table.classes[class_id].color for class_id, _, _ in rated],
-        title="IoU per class",
-        limit=1.0,
-    )
     return {
-        "iou_chart": inline(bars, "png"),
-        "confusion_chart": inline(confusion_chart(confusion.counts, table), "png"),
+        "iou_chart": inline(iou_chart(scores, title="IoU per class"), "png"),
+        "confusion_chart": inline(confusion_chart(confusion.counts, confusion.table), "png"),
     }
 
 

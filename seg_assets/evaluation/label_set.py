@@ -10,8 +10,9 @@ from seg_assets.classes.mapping import ClassMap
 from seg_assets.classes.table import ClassTable
 from seg_assets.classes.things import find_things
 from seg_assets.data.ground_truth.image_truth import ImageTruth
+from seg_assets.data.ground_truth.reader import GroundTruth
 from seg_assets.data.ground_truth.segment_masks import encode_segments
-from seg_assets.errors import ComparisonError, UnknownClassError
+from seg_assets.errors import ComparisonError, ImageError, UnknownClassError
 from seg_assets.evaluation.segments import (
     Segments,
     fill_segments,
@@ -55,6 +56,21 @@ class TruthInClasses:
     label_map: np.ndarray
     segments: Segments | None
     objects: tuple[TrueObject, ...] | None
+
+    @classmethod
+    def read(cls, source: GroundTruth, image_id: str, class_map: ClassMap) -> "TruthInClasses":
+        """Read and translate the truth of one image.
+
+        Raises:
+            ComparisonError: it cannot be read, or has ids that are not in its table.
+        """
+        try:
+            truth = source.read(image_id)
+        except UnknownClassError as error:
+            raise ComparisonError("unknown ids", str(error)) from error
+        except ImageError as error:
+            raise ComparisonError("unreadable truth", str(error)) from error
+        return cls.of(truth, class_map, image_id)
 
     @classmethod
     def of(cls, truth: ImageTruth, class_map: ClassMap, where: str) -> "TruthInClasses":

@@ -11,6 +11,7 @@ import numpy as np
 from seg_assets.evaluation.page import class_rows, render_page
 from seg_assets.evaluation.report import report_of
 from seg_assets.evaluation.tally import RatedImage, Tally
+from seg_assets.metrics.semantic import SemanticScores
 from seg_assets.viz.charts import bar_chart, confusion_chart
 from seg_assets.viz.encode import jpeg_bytes
 
@@ -55,16 +56,26 @@ def _charts(tally: Tally, titles: Mapping[str, str]) -> dict[str, bytes]:
     for method, scores in tally.scores().items():
         title, table = titles.get(method, method), scores.table
         if not charts:
-            rated = [row for row in scores.rows() if row["iou"] is not None]
-            charts[f"IoU per class, {title}"] = bar_chart(
-                [row["name"] for row in rated],
-                [row["iou"] or 0.0 for row in rated],
-                colors=[table.classes[row["id"]].color for row in rated],
-                limit=1.0,
-            )
+            charts[f"IoU per class, {title}"] = iou_chart(scores)
         counts = label_sets[method].confusion.counts
         charts[f"Confusion, {title}"] = confusion_chart(counts, table)
     return charts
+
+
+def iou_chart(scores: SemanticScores, *, title: str = "") -> bytes:
+    """Draw the IoU of each class that has one, in the classes' colours, as PNG."""
+    rated = [
+        (scores.table.classes[row["id"]], row["iou"])
+        for row in scores.rows()
+        if row["iou"] is not None
+    ]
+    return bar_chart(
+        [item.name for item, _ in rated],
+        [iou for _, iou in rated],
+        colors=[item.color for item, _ in rated],
+        title=title,
+        limit=1.0,
+    )
 
 
 def _caption(image: RatedImage, titles: Mapping[str, str]) -> str:

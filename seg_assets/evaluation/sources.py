@@ -125,14 +125,7 @@ class SourceComparison:
         Raises:
             ComparisonError: it cannot be read, or has ids that are not in its table.
         """
-        try:
-            return TruthInClasses.of(self.truth.read(image_id), self.truth_map, image_id)
-        except UnknownClassError as error:
-            raise ComparisonError("unknown ids", str(error)) from error
-        except ComparisonError:
-            raise
-        except ImageError as error:
-            raise ComparisonError("unreadable truth", str(error)) from error
+        return TruthInClasses.read(self.truth, image_id, self.truth_map)
 
     def read_predictions(self, image_id: str) -> dict[str, LabelSet]:
         """What each prediction says about an image of the truth; those without it are left out.

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Literal
 
 from seg_assets.classes.table import ClassTable
+from seg_assets.data.ground_truth.segment_masks import encode_segments
 from seg_assets.data.panoptic.categories import Category
 from seg_assets.data.panoptic.json_list import JsonList, write_json_object
 from seg_assets.errors import InputError
@@ -12,7 +13,7 @@ from seg_assets.exports.folder import ExportFolder
 from seg_assets.exports.format import ExportFormat, ExportImage, FormatWriter, required
 from seg_assets.exports.request import ExportRequest, ExportSummary
 from seg_assets.exports.run import run_export
-from seg_assets.exports.segments import cut_image, encode_segments
+from seg_assets.exports.segments import cut_image
 from seg_assets.exports.things import categories_of
 from seg_assets.masks.rle import Rle
 from seg_assets.storage.files import explained
@@ -95,7 +96,9 @@ class _Writer(FormatWriter):
 
     def _regions(self, image: ExportImage) -> Iterator[dict[str, Any]]:
         cut = cut_image(image, self._table)
-        rles = encode_segments(cut.segmented.ids)
+        ids = cut.segmented.ids
+        height, width = ids.shape
+        counts = encode_segments(ids, [segment.id for segment in cut.segmented.segments])
         for segment in cut.segmented.segments:
             if segment.category_id not in self._categories or segment.is_crowd:
                 continue
@@ -103,7 +106,8 @@ class _Writer(FormatWriter):
             if (mask_id := cut.mask_ids.get(segment.id)) is not None:
                 score = image.labels.names[mask_id].score
             box = [float(value) for value in segment.bbox]
-            yield _annotation(segment.category_id, rles[segment.id], segment.area, box, score)
+            rle = Rle(height, width, counts[segment.id])
+            yield _annotation(segment.category_id, rle, segment.area, box, score)
 
     def _whole(self, image: ExportImage) -> Iterator[dict[str, Any]]:
         for mask_id, record in enumerate(image.labels.records):

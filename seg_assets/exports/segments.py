@@ -9,7 +9,6 @@ from seg_assets.data.panoptic.categories import CategoryTable
 from seg_assets.data.panoptic.from_maps import segments_from_maps
 from seg_assets.data.panoptic.segments import SegmentedImage, row_runs
 from seg_assets.exports.format import ExportImage
-from seg_assets.masks.rle import Rle
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,27 +50,6 @@ def cut_image(image: ExportImage, categories: CategoryTable) -> CutImage:
         if categories.by_id(segment.category_id).is_thing and not segment.is_crowd
     }
     return CutImage(segmented, mask_ids)
-
-
-def encode_segments(ids: np.ndarray, background: int = 0) -> dict[int, Rle]:
-    """Encode each segment of a map as run lengths, all in one pass.
-
-    Args:
-        ids: (H, W) integers.
-        background: the value that is no segment.
-
-    Returns:
-        value -> mask, by ascending value.
-    """
-    height, width = ids.shape
-    masks = {}
-    for value, bounds in segment_bounds(ids.T):
-        if value != background:
-            runs = np.diff(bounds, prepend=0, append=ids.size).tolist()
-            if runs[-1] == 0:
-                runs.pop()
-            masks[value] = Rle.from_coco({"size": [height, width], "counts": runs})
-    return masks
 
 
 def segment_bounds(ids: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -13,11 +13,8 @@ from seg_assets.data.ground_truth.reader import GroundTruth
 from seg_assets.data.ground_truth.shard_truth import truth_of_shard
 from seg_assets.data.shards import Shard
 from seg_assets.errors import (
-    ComparisonError,
-    ImageError,
     InputError,
     StoreError,
-    UnknownClassError,
 )
 from seg_assets.evaluation.label_set import TruthInClasses
 from seg_assets.evaluation.segments import Segments, translate_segments
@@ -131,14 +128,7 @@ class Comparison:
         """
         if self.truth is None or self.truth_map is None or self.truth.label_uri(image_id) is None:
             return None
-        try:
-            return TruthInClasses.of(self.truth.read(image_id), self.truth_map, image_id)
-        except UnknownClassError as error:
-            raise ComparisonError("unknown ids", str(error)) from error
-        except ComparisonError:
-            raise
-        except ImageError as error:
-            raise ComparisonError("unreadable truth", str(error)) from error
+        return TruthInClasses.read(self.truth, image_id, self.truth_map)
 
 
 def _finished(store: Store, shard: str) -> dict[str, ShardReader]:

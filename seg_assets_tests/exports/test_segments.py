@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from seg_assets.exports.segments import cut_image, encode_segments, segment_bounds
+from seg_assets.exports.segments import cut_image, segment_bounds
 from seg_assets.exports.things import categories_of
 from seg_assets_tests.exports.literal import TABLE, image_of, rows_of
 
@@ -11,20 +11,6 @@ MAPS = arrays(
     np.int32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 3)
 )
 CATEGORIES = categories_of(TABLE)
-
-
-@given(MAPS)
-def test_run_lengths_of_all_segments_are_those_of_their_masks(ids: np.ndarray) -> None:
-    from pycocotools import mask as coco
-
-    rles = encode_segments(ids)
-    assert list(rles) == [value for value in np.unique(ids).tolist() if value != 0]
-    for value, rle in rles.items():
-        expected = coco.encode(np.asfortranarray(ids == value).view(np.uint8))
-        assert rle.to_coco() == {
-            "size": list(ids.shape),
-            "counts": expected["counts"].decode(),
-        }
 
 
 @given(MAPS)
