@@ -49,7 +49,7 @@ def evaluation_metadata(tally: Tally) -> Metadata:
             metadata["cannot_name"] = "; ".join(notes)
         metadata["per_class"] = _table(*class_rows(report, METHODS))
     if report["masks"]:
-        metadata["masks"] = _table(["", ""], mask_rows(report["masks"]))
+        metadata["masks"] = _table(["SAM's masks", "value"], mask_rows(report["masks"]))
         if (oracle := report["masks"]["oracle"]["miou"]) is not None:
             metadata["oracle_miou"] = round(oracle, 4)
     return metadata

@@ -187,7 +187,7 @@ def render_page(
         parts.append(_table(["asset", "model", "checkpoint (SHA-256)", "shards"], rows))
     if report["masks"]:
         parts.append("<h2>What the masks allow</h2>")
-        parts.append(_table(["", ""], mask_rows(report["masks"])))
+        parts.append(_table(["SAM's masks", "value"], mask_rows(report["masks"])))
     if charts:
         figures = [_figure(caption, png, "png") for caption, png in charts.items()]
         parts.append(f'<div class="charts">{"".join(figures)}</div>')
